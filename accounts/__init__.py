@@ -1,0 +1,1 @@
+"""Staff, roles and permissions, sign-in, API keys."""

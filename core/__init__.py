@@ -1,0 +1,1 @@
+"""No business words: configuration, database, clock, errors, access, outbox, events, tokens, files."""

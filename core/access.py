@@ -1,0 +1,121 @@
+"""Who may: every route declares it, and one that doesn't is refused. Also where cross-site request forgery is checked.
+
+@access.needs("cases.work")      a member of staff whose role includes it
+@access.signed_in                any member of staff
+@access.api("interactions:write")  a Bearer key with that scope
+@access.link                     whoever holds the signed link or form token; no session cookie is used
+@access.public                   anybody
+@access.mailbox                  anybody, only where mail stays here (demo, tests)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any, TypeVar
+
+from flask import Flask, abort, current_app, redirect, request, url_for
+from flask_login import current_user
+from flask_wtf.csrf import CSRFProtect
+from werkzeug.wrappers import Response
+
+from core.errors import Forbidden, wants_json
+
+csrf = CSRFProtect()
+View = TypeVar("View", bound=Callable[..., Any] | type)
+
+
+class Kind(StrEnum):
+    NEEDS = "needs"
+    SIGNED_IN = "signed_in"
+    API = "api"
+    LINK = "link"
+    PUBLIC = "public"
+    MAILBOX = "mailbox"
+
+
+@dataclass(frozen=True)
+class Rule:
+    kind: Kind
+    permission: str = ""
+
+
+_by_endpoint: dict[str, Rule] = {}
+
+
+def declare(endpoint: str, rule: Rule) -> None:
+    """Declare for a route of a library, whose view we cannot mark."""
+    _by_endpoint[endpoint] = rule
+
+
+def _mark(rule: Rule) -> Callable[[View], View]:
+    def mark(view: View) -> View:
+        view.__access__ = rule  # type: ignore[union-attr]  # functions and classes take attributes
+        return view
+
+    return mark
+
+
+def needs(permission: str) -> Callable[[View], View]:
+    return _mark(Rule(Kind.NEEDS, permission))
+
+
+def api(scope: str) -> Callable[[View], View]:
+    return _mark(Rule(Kind.API, scope))
+
+
+signed_in = _mark(Rule(Kind.SIGNED_IN))
+link = _mark(Rule(Kind.LINK))
+public = _mark(Rule(Kind.PUBLIC))
+mailbox = _mark(Rule(Kind.MAILBOX))
+
+
+def rule_for(app: Flask, endpoint: str) -> Rule | None:
+    """Return what a route declares, or None when nobody declared anything."""
+    if endpoint in _by_endpoint:
+        return _by_endpoint[endpoint]
+    view = app.view_functions.get(endpoint)
+    marked = getattr(view, "__access__", None) or getattr(
+        getattr(view, "view_class", None), "__access__", None
+    )
+    return marked if isinstance(marked, Rule) else None
+
+
+def init_app(app: Flask, *, authenticate: Callable[[str], None]) -> None:
+    """Enforce the declarations; `authenticate(scope)` checks the Bearer key of an API call or raises a Refusal."""
+    app.config["WTF_CSRF_CHECK_DEFAULT"] = False
+    app.config["WTF_CSRF_TIME_LIMIT"] = (
+        None  # the session's end is the limit; a form may stay open all day at the desk
+    )
+    csrf.init_app(app)
+    app.extensions["authenticate"] = authenticate
+    app.before_request(enforce)
+
+
+def enforce() -> Response | None:
+    if request.endpoint is None:  # no such route: routing answers 404 or 405
+        return None
+    rule = rule_for(current_app, request.endpoint)
+    if rule is None:
+        raise Forbidden
+    if rule.kind is Kind.API:
+        current_app.extensions["authenticate"](rule.permission)
+        return None
+    if rule.kind is Kind.MAILBOX and not current_app.extensions["config"].shows_mailbox:
+        abort(404)
+    if rule.kind in {Kind.NEEDS, Kind.SIGNED_IN}:
+        if not current_user.is_authenticated:
+            return _to_sign_in()
+        if rule.kind is Kind.NEEDS and not current_user.may(rule.permission):
+            raise Forbidden
+    if rule.kind is not Kind.LINK:
+        csrf.protect()
+    return None
+
+
+def _to_sign_in() -> Response:
+    if wants_json():
+        abort(401)
+    wanted = request.full_path.rstrip("?") if request.method == "GET" else None
+    return redirect(url_for("security.login", next=wanted))

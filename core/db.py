@@ -1,0 +1,98 @@
+"""The database: one declarative base, column types that carry their meaning, and the conventions for names of constraints."""
+
+from __future__ import annotations
+
+import secrets
+from datetime import date, datetime
+from typing import TYPE_CHECKING, Annotated, Any
+
+from flask import Flask
+from flask_migrate import Migrate
+from flask_sqlalchemy import SQLAlchemy
+from sqlalchemy import (
+    BigInteger,
+    Date,
+    DateTime,
+    Identity,
+    MetaData,
+    Text,
+    TypeDecorator,
+)
+from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.engine import Dialect
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.orm import DeclarativeBase, mapped_column, registry
+
+PUBLIC_ID_BYTES = 16
+
+
+def new_public_id() -> str:
+    """Return 22 random URL-safe characters (128 bits): they show neither order nor time."""
+    return secrets.token_urlsafe(PUBLIC_ID_BYTES)
+
+
+class Moment(TypeDecorator[datetime]):
+    """An aware moment, stored as timestamptz; a naive one is a programming error and refused before it is stored."""
+
+    impl = DateTime(timezone=True)
+    cache_ok = True
+
+    def process_bind_param(
+        self, value: datetime | None, dialect: Dialect
+    ) -> datetime | None:
+        if value is not None and value.tzinfo is None:
+            raise ValueError("A naive datetime cannot be stored; give it a zone.")
+        return value
+
+
+Id = Annotated[int, mapped_column(BigInteger, Identity(), primary_key=True)]
+PublicId = Annotated[str, mapped_column(Text, unique=True, default=new_public_id)]
+Json = Annotated[dict[str, Any], mapped_column(JSONB, default=dict)]
+
+
+class Base(DeclarativeBase):
+    registry = registry(
+        metadata=MetaData(
+            naming_convention={
+                "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+                "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+                "ck": "ck_%(table_name)s_%(constraint_name)s",
+                "fk": "fk_%(table_name)s_%(column_0_N_name)s",
+                "pk": "pk_%(table_name)s",
+            }
+        ),
+        type_annotation_map={
+            datetime: Moment,
+            date: Date,
+            str: Text,
+            int: BigInteger,
+            dict[str, Any]: JSONB,
+        },
+    )
+
+
+db = SQLAlchemy(model_class=Base, session_options={"expire_on_commit": False})
+migrate = Migrate(db=db, directory="migrations")
+
+if TYPE_CHECKING:
+    Model = Base
+else:
+    Model = (
+        db.Model
+    )  # what models derive from; the same class, with the session's query knowledge
+
+
+def init_app(app: Flask, database_url: str) -> None:
+    app.config.setdefault("SQLALCHEMY_DATABASE_URI", database_url)
+    app.config.setdefault(
+        "SQLALCHEMY_ENGINE_OPTIONS",
+        {"pool_size": 5, "max_overflow": 15, "pool_pre_ping": True},
+    )
+    db.init_app(app)
+    migrate.init_app(app)
+
+
+def constraint_of(error: IntegrityError) -> str | None:
+    """Return the name of the constraint an IntegrityError tells of, so that a rule can map it to its refusal."""
+    diagnostic = getattr(error.orig, "diag", None)
+    return getattr(diagnostic, "constraint_name", None)

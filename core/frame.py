@@ -1,0 +1,97 @@
+"""What surrounds every staff page: rooms add their entries to the navigation, core knows none of them by name."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from flask import Flask, current_app, request, url_for
+from flask_babel import LazyString
+from flask_login import current_user
+
+Text = str | LazyString
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One link of the main navigation; `count()` may return a small number or a text such as "99+", or None."""
+
+    endpoint: str
+    label: Text
+    icon: str
+    permission: str
+    order: int
+    count: Callable[[], int | str | None] | None = None
+
+
+@dataclass(frozen=True)
+class Link:
+    """A ready link of the frame, as the templates show it."""
+
+    href: str
+    label: Text
+    icon: str = ""
+    count: int | str | None = None
+    late: int = 0
+    current: bool = False
+
+
+@dataclass(frozen=True)
+class Section:
+    heading: Text
+    items: list[Link]
+
+
+@dataclass(frozen=True)
+class Frame:
+    user: Any
+    organisation: str
+    nav: list[Link]
+    side: list[Section] = field(default_factory=list)
+
+
+_entries: list[Entry] = []
+
+
+def add(entry: Entry) -> None:
+    """Add a link to the main navigation, once; called by rooms when their blueprint is registered."""
+    if all(entry.endpoint != known.endpoint for known in _entries):
+        _entries.append(entry)
+        _entries.sort(key=lambda known: known.order)
+
+
+def build(*, side: list[Section] | None = None) -> Frame | None:
+    """Return the frame for who is signed in, or None; a page with a side column passes its sections."""
+    if not current_user or not current_user.is_authenticated:
+        return None
+    nav = [
+        Link(
+            href=url_for(entry.endpoint),
+            label=entry.label,
+            icon=entry.icon,
+            count=entry.count() if entry.count else None,
+            current=_is_current(entry.endpoint),
+        )
+        for entry in _entries
+        if current_user.may(entry.permission)
+    ]
+    return Frame(
+        current_user, current_app.extensions["config"].organisation, nav, side or []
+    )
+
+
+def _is_current(endpoint: str) -> bool:
+    here = request.endpoint or ""
+    if "." not in endpoint:
+        return here == endpoint
+    return here == endpoint or (
+        here.partition(".")[0] == endpoint.partition(".")[0]
+        and endpoint.partition(".")[0] != "home"
+    )
+
+
+def init_app(app: Flask) -> None:
+    @app.context_processor
+    def provide() -> dict[str, Any]:
+        return {"build_frame": build, "config_of": app.extensions["config"]}

@@ -1,0 +1,54 @@
+"""Whether this process lives (/healthz), whether it can serve (/readyz), and what it measured (/metrics)."""
+
+from __future__ import annotations
+
+from flask import Blueprint, Response, current_app, jsonify
+from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+from redis.exceptions import RedisError
+from sqlalchemy import text
+from sqlalchemy.exc import SQLAlchemyError
+
+from core import access, outbox
+from core.db import db
+
+blueprint = Blueprint("health", __name__)
+
+
+@blueprint.get("/healthz")
+@access.public
+def healthz() -> Response:
+    """Answer that this process lives; it asks nobody, so that no outage elsewhere gets it restarted."""
+    return Response("ok", mimetype="text/plain")
+
+
+@blueprint.get("/readyz")
+@access.public
+def readyz() -> tuple[Response, int]:
+    """Answer whether answers can be taken: the database must be there; Redis only delays what happens behind."""
+    database, doorbells = _database_answers(), _redis_answers()
+    return jsonify(database=database, redis=doorbells), 200 if database else 503
+
+
+@blueprint.get("/metrics")
+@access.public
+def metrics() -> Response:
+    """Answer in Prometheus' format. Counts and codes only; keep it inside your network (docs/running.md)."""
+    return Response(generate_latest(), content_type=CONTENT_TYPE_LATEST)
+
+
+def _database_answers() -> bool:
+    try:
+        db.session.execute(text("SELECT 1"))
+    except SQLAlchemyError:
+        return False
+    finally:
+        db.session.rollback()
+    return True
+
+
+def _redis_answers() -> bool:
+    try:
+        return bool(outbox.connection().ping())
+    except RedisError:
+        current_app.extensions["redis"].close()
+        return False

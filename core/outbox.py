@@ -1,0 +1,395 @@
+"""Work to be done behind the request: rows committed with their cause, drained in batches by one worker process per queue.
+
+Redis only carries doorbells. A row is claimed with a lease and a fence, done, and completed in the transaction of its effects;
+whoever lost the lease completes nothing. A sweep rings for what is due or whose lease ran out. See docs/architecture.md.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any, Final
+
+import structlog
+from flask import Flask, current_app
+from prometheus_client import Counter
+from redis import Redis
+from redis.exceptions import RedisError
+from rq import Queue
+from rq.serializers import JSONSerializer
+from sqlalchemy import Index, bindparam, event, or_, select, text, update
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.orm import Mapped, Session, mapped_column
+
+from core import clock
+from core.db import Id, Json, Model, db
+
+QUEUES: Final = ("messages", "rewards", "reactions", "reports")
+LEASE: Final = timedelta(seconds=60)
+MAX_ATTEMPTS: Final = 12
+BATCH: Final = 500
+DRAIN_SECONDS: Final = 50.0  # a drain ends before RQ's time-out and rings for the rest
+BELL_SECONDS: Final = 30  # a bell whose job was lost can be rung again after this
+
+log = structlog.get_logger(__name__)
+done_total = Counter("amends_outbox_done_total", "Rows of work completed", ["handler"])
+failed_total = Counter(
+    "amends_outbox_failed_total", "Attempts that failed", ["handler"]
+)
+dead_total = Counter(
+    "amends_outbox_dead_total", "Rows given up after the last attempt", ["handler"]
+)
+
+
+class Work(Model):
+    __tablename__ = "outbox"
+    __table_args__ = (
+        Index(
+            "ix_outbox_due",
+            "queue",
+            "due_at",
+            postgresql_where=text("done_at IS NULL AND dead_at IS NULL"),
+        ),
+        Index(
+            "ix_outbox_done", "done_at", postgresql_where=text("done_at IS NOT NULL")
+        ),
+        Index(
+            "ix_outbox_dead", "dead_at", postgresql_where=text("dead_at IS NOT NULL")
+        ),
+    )
+    id: Mapped[Id]
+    queue: Mapped[str]
+    handler: Mapped[str]
+    dedupe_key: Mapped[str] = mapped_column(unique=True)
+    ids: Mapped[Json]
+    created_at: Mapped[datetime]
+    due_at: Mapped[datetime]
+    attempts: Mapped[int] = mapped_column(default=0)
+    fence: Mapped[int] = mapped_column(default=0)
+    leased_until: Mapped[datetime | None]
+    last_error: Mapped[str | None]
+    done_at: Mapped[datetime | None]
+    dead_at: Mapped[datetime | None]
+
+
+@dataclass(frozen=True)
+class Item:
+    """One claimed row: its ids, how often it was tried before, and the fence that completing it needs."""
+
+    id: int
+    ids: dict[str, Any]
+    attempts: int
+    fence: int
+
+
+@dataclass(frozen=True)
+class Handler:
+    name: str
+    queue: str
+    run: Callable[..., None]
+    batch: int  # 1: called with one item's ids; more: called with a list of Items
+
+
+class Later(Exception):
+    """Raised by a handler that cannot go on before `due_at` through no fault of the work; it does not count as an attempt."""
+
+    def __init__(self, due_at: datetime) -> None:
+        super().__init__("later")
+        self.due_at = due_at
+
+
+class LeaseLost(Exception):
+    """Another worker holds the rows by now; everything done under the old lease is rolled back."""
+
+
+_handlers: dict[str, Handler] = {}
+
+
+def handler(
+    name: str, *, queue: str, batch: int = 1
+) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """Register what does the work called `name`.
+
+    With batch=1 it is called as run(now=…, **ids), otherwise as run(items: list[Item], now=…) with up to `batch` items. It flushes
+    and does not commit: the drain commits its effects together with the rows. A handler that calls the outside commits its claim
+    first (`sending`), and again what came of it.
+    """
+    if queue not in QUEUES:
+        raise ValueError(f"{queue} is not a queue; they are {', '.join(QUEUES)}.")
+
+    def register(run: Callable[..., None]) -> Callable[..., None]:
+        _handlers[name] = Handler(name, queue, run, batch)
+        return run
+
+    return register
+
+
+def later(name: str, *, key: str, due_at: datetime, **ids: int | str | None) -> None:
+    """Put work into the caller's transaction; a second call with the same `key` while the row is kept does nothing.
+
+    Rings the queue's bell after the outermost commit. Queues and rows carry ids, never personal data.
+    """
+    later_many(name, [(key, ids)], due_at=due_at)
+
+
+def later_many(
+    name: str, rows: Iterable[tuple[str, dict[str, Any]]], *, due_at: datetime
+) -> None:
+    """Put many rows of one kind of work, each (key, ids), in one statement."""
+    queue = _handlers[name].queue
+    values = [
+        {
+            "queue": queue,
+            "handler": name,
+            "dedupe_key": f"{name}:{key}",
+            "ids": ids,
+            "due_at": due_at,
+            "created_at": due_at,
+        }
+        for key, ids in rows
+    ]
+    if not values:
+        return
+    statement = insert(Work).on_conflict_do_nothing(index_elements=["dedupe_key"])
+    db.session.execute(statement, values if len(values) > 1 else values[0])
+    if due_at <= clock.now():
+        db.session.info.setdefault("bells", set()).add(queue)
+
+
+@event.listens_for(Session, "after_commit")
+def _ring_after_commit(session: Session) -> None:
+    if (
+        session.in_nested_transaction()
+    ):  # the event also fires when a savepoint is released
+        return
+    for queue in session.info.pop("bells", ()):
+        ring(queue)
+
+
+@event.listens_for(Session, "after_rollback")
+def _forget_after_rollback(session: Session) -> None:
+    if not session.in_nested_transaction():
+        session.info.pop("bells", None)
+
+
+_silent_until = 0.0
+
+
+def ring(queue: str) -> None:
+    """Ring a queue's bell unless it rings already. Redis being away loses nothing: the sweep rings again."""
+    global _silent_until
+    if time.monotonic() < _silent_until:
+        return
+    redis = connection()
+    try:
+        if redis.set(f"bell:{queue}", 1, nx=True, ex=BELL_SECONDS):
+            Queue(queue, connection=redis, serializer=JSONSerializer).enqueue_call(
+                "core.outbox.drain",
+                args=(queue,),
+                timeout=300,
+                result_ttl=0,
+                failure_ttl=3600,
+            )
+    except RedisError as error:
+        _silent_until = time.monotonic() + 2.0  # no request waits for it again at once
+        log.warning("bell_not_rung", queue=queue, error=type(error).__name__)
+
+
+def connection() -> Redis:
+    redis: Redis = current_app.extensions["redis"]
+    return redis
+
+
+def init_app(app: Flask, redis_url: str) -> None:
+    app.extensions["redis"] = Redis.from_url(
+        redis_url,
+        socket_connect_timeout=0.5,
+        socket_timeout=2.0,
+        retry_on_timeout=False,
+    )
+
+
+def drain(queue: str) -> int:
+    """Do what is due in a queue until nothing is, or for about 50 seconds; return how many rows were completed."""
+    try:
+        connection().delete(f"bell:{queue}")  # first: who comes later rings again
+    except RedisError:
+        pass
+    until, done = time.monotonic() + DRAIN_SECONDS, 0
+    while claimed := claim(queue, now=clock.now()):
+        for name, items in claimed.items():
+            done += _work_off(name, items)
+        if time.monotonic() > until:
+            ring(queue)
+            break
+    return done
+
+
+def claim(queue: str, *, now: datetime, limit: int = BATCH) -> dict[str, list[Item]]:
+    """Lease up to `limit` due rows, oldest first, and commit; return them by handler."""
+    due = (
+        select(Work.id)
+        .where(
+            Work.queue == queue,
+            Work.due_at <= now,
+            Work.done_at.is_(None),
+            Work.dead_at.is_(None),
+        )
+        .where(or_(Work.leased_until.is_(None), Work.leased_until < now))
+        .order_by(Work.due_at)
+        .limit(limit)
+        .with_for_update(skip_locked=True)
+    )
+    rows = db.session.execute(
+        update(Work)
+        .where(Work.id.in_(due.scalar_subquery()))
+        .values(leased_until=now + LEASE, fence=Work.fence + 1)
+        .returning(Work.id, Work.handler, Work.ids, Work.attempts, Work.fence)
+        .execution_options(synchronize_session=False)
+    ).all()
+    db.session.commit()
+    claimed: dict[str, list[Item]] = defaultdict(list)
+    for row in sorted(rows, key=lambda row: row.id):
+        claimed[row.handler].append(Item(row.id, row.ids, row.attempts, row.fence))
+    return claimed
+
+
+def renew(items: Sequence[Item], *, now: datetime) -> None:
+    """Extend the lease of work that takes long; commits. Raises LeaseLost when somebody else has it."""
+    _fenced_update(items, leased_until=now + LEASE)
+    db.session.commit()
+
+
+def _work_off(name: str, items: list[Item]) -> int:
+    work = _handlers.get(name)
+    if work is None:
+        log.error("no_such_handler", handler=name)
+        for item in items:
+            _failed(item, name, "no such handler", clock.now())
+        return 0
+    size = work.batch
+    return sum(
+        _attempt(work, items[start : start + size])
+        for start in range(0, len(items), size)
+    )
+
+
+def _attempt(work: Handler, items: list[Item]) -> int:
+    """Run one call of a handler and complete its rows with its effects; a batch that fails is tried row by row."""
+    now = clock.now()
+    try:
+        if work.batch == 1:
+            work.run(now=now, **items[0].ids)
+        else:
+            work.run(items, now=now)
+        _fenced_update(items, done_at=now, leased_until=None, last_error=None)
+        db.session.commit()
+    except Later as later_on:
+        db.session.rollback()
+        _postpone(items, later_on.due_at)
+        return 0
+    except LeaseLost:
+        db.session.rollback()
+        log.warning("lease_lost", handler=work.name)
+        return 0
+    except Exception as error:  # the loop's edge: recorded on the row and logged, so that one bad row stops nobody else's work
+        db.session.rollback()
+        if len(items) > 1:
+            return sum(_attempt(work, [item]) for item in items)
+        log.error(
+            "work_failed",
+            handler=work.name,
+            work=items[0].id,
+            error=type(error).__name__,
+            exc_info=error,
+        )
+        _failed(items[0], work.name, type(error).__name__, now)
+        return 0
+    done_total.labels(work.name).inc(len(items))
+    return len(items)
+
+
+def _fenced_update(items: Sequence[Item], **values: Any) -> None:
+    held = db.session.connection().execute(
+        update(Work.__table__)
+        .where(
+            Work.__table__.c.id == bindparam("row"),
+            Work.__table__.c.fence == bindparam("held"),
+        )
+        .values(**values),
+        [{"row": item.id, "held": item.fence} for item in items],
+    )
+    if held.rowcount != len(items):
+        raise LeaseLost
+
+
+def _postpone(items: Sequence[Item], due_at: datetime) -> None:
+    try:
+        _fenced_update(items, due_at=due_at, leased_until=None)
+        db.session.commit()
+    except LeaseLost:
+        db.session.rollback()
+
+
+def _failed(item: Item, name: str, error: str, now: datetime) -> int:
+    attempts = item.attempts + 1
+    gone = attempts >= MAX_ATTEMPTS
+    values = {
+        "attempts": attempts,
+        "last_error": error,
+        "leased_until": None,
+        "due_at": now + backoff(attempts),
+    }
+    try:
+        _fenced_update([item], **values, dead_at=now if gone else None)
+        db.session.commit()
+    except LeaseLost:
+        db.session.rollback()
+        return 0
+    (dead_total if gone else failed_total).labels(name).inc()
+    return 1
+
+
+def backoff(attempts: int) -> timedelta:
+    """Return the wait after the nth failed attempt: 5 s, 10 s, 20 s … at most an hour."""
+    return timedelta(seconds=min(5 * 2 ** (attempts - 1), 3600))
+
+
+def sweep(*, now: datetime) -> list[str]:
+    """Ring for every queue with work that is due or whose lease ran out; return the queues rung."""
+    queues = (
+        db.session.execute(
+            select(Work.queue)
+            .where(Work.due_at <= now, Work.done_at.is_(None), Work.dead_at.is_(None))
+            .where(or_(Work.leased_until.is_(None), Work.leased_until < now))
+            .distinct()
+        )
+        .scalars()
+        .all()
+    )
+    db.session.rollback()
+    for queue in queues:
+        ring(queue)
+    return list(queues)
+
+
+def forget_done(*, before: datetime, limit: int = 5000) -> int:
+    """Delete up to `limit` rows completed before a moment; the caller commits and calls again while rows go."""
+    old = select(Work.id).where(Work.done_at < before).limit(limit)
+    result = db.session.connection().execute(
+        Work.__table__.delete().where(Work.__table__.c.id.in_(old.scalar_subquery()))
+    )
+    return result.rowcount
+
+
+def revive(work_id: int, *, now: datetime) -> bool:
+    """Give a dead row its attempts back; return whether there was such a row."""
+    result = db.session.connection().execute(
+        update(Work.__table__)
+        .where(Work.__table__.c.id == work_id, Work.__table__.c.dead_at.is_not(None))
+        .values(dead_at=None, attempts=0, due_at=now, leased_until=None)
+    )
+    return result.rowcount == 1

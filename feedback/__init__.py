@@ -1,0 +1,1 @@
+"""Complaints and the recovery desk: cases, queues, clocks, promises, outcome."""

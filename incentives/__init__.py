@@ -1,0 +1,1 @@
+"""Programmes, budgets, ledger, rewards, code pools."""

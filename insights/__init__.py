@@ -1,0 +1,1 @@
+"""Roll-ups, reports, the home page by role."""
