@@ -49,7 +49,7 @@ TABLES_OF_CORE = (
 
 
 def create_app(config: Config | None = None) -> Flask:
-    """Return the application. Without a config the environment is read; the demo's own servers are then started with it."""
+    """Return the application. Without a config the environment is read, and the demo's own servers start with it."""
     config = config or from_environment()
     app = Flask(
         "amends",
@@ -70,9 +70,8 @@ def create_app(config: Config | None = None) -> Flask:
     access.declare("static", access.Rule(access.Kind.PUBLIC))
     for room in ROOMS:
         room.room.init_app(app)
-    app.wsgi_app = WhiteNoise(
-        app.wsgi_app, root=f"{app.root_path}/static", prefix="static/", max_age=3600
-    )  # type: ignore[method-assign]
+    served = WhiteNoise(app.wsgi_app, root=f"{app.root_path}/static", prefix="static/", max_age=3600)
+    app.wsgi_app = served  # type: ignore[method-assign]  # how Flask wants middleware set
     if config.proxies:
         count = config.proxies
         app.wsgi_app = ProxyFix(app.wsgi_app, x_for=count, x_proto=count, x_host=count)  # type: ignore[method-assign]

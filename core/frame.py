@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeAlias
 
 from flask import Flask, current_app, request, url_for
 from flask_babel import LazyString
 from flask_login import current_user
 
-Text = str | LazyString
+Text: TypeAlias = "str | LazyString"
 
 
 @dataclass(frozen=True)
@@ -76,9 +76,7 @@ def build(*, side: list[Section] | None = None) -> Frame | None:
         for entry in _entries
         if current_user.may(entry.permission)
     ]
-    return Frame(
-        current_user, current_app.extensions["config"].organisation, nav, side or []
-    )
+    return Frame(current_user, current_app.extensions["config"].organisation, nav, side or [])
 
 
 def _is_current(endpoint: str) -> bool:
@@ -86,8 +84,7 @@ def _is_current(endpoint: str) -> bool:
     if "." not in endpoint:
         return here == endpoint
     return here == endpoint or (
-        here.partition(".")[0] == endpoint.partition(".")[0]
-        and endpoint.partition(".")[0] != "home"
+        here.partition(".")[0] == endpoint.partition(".")[0] and endpoint.partition(".")[0] != "home"
     )
 
 

@@ -11,7 +11,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any, Final
+from typing import Any, Final, cast
 
 import structlog
 from flask import Flask, current_app
@@ -20,7 +20,7 @@ from redis import Redis
 from redis.exceptions import RedisError
 from rq import Queue
 from rq.serializers import JSONSerializer
-from sqlalchemy import Index, bindparam, event, or_, select, text, update
+from sqlalchemy import CursorResult, Delete, Index, Update, delete, event, or_, select, text, tuple_, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
@@ -36,12 +36,8 @@ BELL_SECONDS: Final = 30  # a bell whose job was lost can be rung again after th
 
 log = structlog.get_logger(__name__)
 done_total = Counter("amends_outbox_done_total", "Rows of work completed", ["handler"])
-failed_total = Counter(
-    "amends_outbox_failed_total", "Attempts that failed", ["handler"]
-)
-dead_total = Counter(
-    "amends_outbox_dead_total", "Rows given up after the last attempt", ["handler"]
-)
+failed_total = Counter("amends_outbox_failed_total", "Attempts that failed", ["handler"])
+dead_total = Counter("amends_outbox_dead_total", "Rows given up after the last attempt", ["handler"])
 
 
 class Work(Model):
@@ -53,12 +49,8 @@ class Work(Model):
             "due_at",
             postgresql_where=text("done_at IS NULL AND dead_at IS NULL"),
         ),
-        Index(
-            "ix_outbox_done", "done_at", postgresql_where=text("done_at IS NOT NULL")
-        ),
-        Index(
-            "ix_outbox_dead", "dead_at", postgresql_where=text("dead_at IS NOT NULL")
-        ),
+        Index("ix_outbox_done", "done_at", postgresql_where=text("done_at IS NOT NULL")),
+        Index("ix_outbox_dead", "dead_at", postgresql_where=text("dead_at IS NOT NULL")),
     )
     id: Mapped[Id]
     queue: Mapped[str]
@@ -108,9 +100,7 @@ class LeaseLost(Exception):
 _handlers: dict[str, Handler] = {}
 
 
-def handler(
-    name: str, *, queue: str, batch: int = 1
-) -> Callable[[Callable[..., None]], Callable[..., None]]:
+def handler(name: str, *, queue: str, batch: int = 1) -> Callable[[Callable[..., None]], Callable[..., None]]:
     """Register what does the work called `name`.
 
     With batch=1 it is called as run(now=…, **ids), otherwise as run(items: list[Item], now=…) with up to `batch` items. It flushes
@@ -135,9 +125,7 @@ def later(name: str, *, key: str, due_at: datetime, **ids: int | str | None) -> 
     later_many(name, [(key, ids)], due_at=due_at)
 
 
-def later_many(
-    name: str, rows: Iterable[tuple[str, dict[str, Any]]], *, due_at: datetime
-) -> None:
+def later_many(name: str, rows: Iterable[tuple[str, dict[str, Any]]], *, due_at: datetime) -> None:
     """Put many rows of one kind of work, each (key, ids), in one statement."""
     queue = _handlers[name].queue
     values = [
@@ -161,9 +149,7 @@ def later_many(
 
 @event.listens_for(Session, "after_commit")
 def _ring_after_commit(session: Session) -> None:
-    if (
-        session.in_nested_transaction()
-    ):  # the event also fires when a savepoint is released
+    if session.in_nested_transaction():  # the event also fires when a savepoint is released
         return
     for queue in session.info.pop("bells", ()):
         ring(queue)
@@ -271,10 +257,7 @@ def _work_off(name: str, items: list[Item]) -> int:
             _failed(item, name, "no such handler", clock.now())
         return 0
     size = work.batch
-    return sum(
-        _attempt(work, items[start : start + size])
-        for start in range(0, len(items), size)
-    )
+    return sum(_attempt(work, items[start : start + size]) for start in range(0, len(items), size))
 
 
 def _attempt(work: Handler, items: list[Item]) -> int:
@@ -295,7 +278,9 @@ def _attempt(work: Handler, items: list[Item]) -> int:
         db.session.rollback()
         log.warning("lease_lost", handler=work.name)
         return 0
-    except Exception as error:  # the loop's edge: recorded on the row and logged, so that one bad row stops nobody else's work
+    except (
+        Exception
+    ) as error:  # the loop's edge: recorded on the row and logged, so that one bad row stops nobody else's work
         db.session.rollback()
         if len(items) > 1:
             return sum(_attempt(work, [item]) for item in items)
@@ -313,17 +298,15 @@ def _attempt(work: Handler, items: list[Item]) -> int:
 
 
 def _fenced_update(items: Sequence[Item], **values: Any) -> None:
-    held = db.session.connection().execute(
-        update(Work.__table__)
-        .where(
-            Work.__table__.c.id == bindparam("row"),
-            Work.__table__.c.fence == bindparam("held"),
-        )
-        .values(**values),
-        [{"row": item.id, "held": item.fence} for item in items],
-    )
-    if held.rowcount != len(items):
+    held = tuple_(Work.id, Work.fence).in_([(item.id, item.fence) for item in items])
+    if _changed(update(Work).where(held).values(**values)) != len(items):
         raise LeaseLost
+
+
+def _changed(statement: Update | Delete) -> int:
+    """Run a statement and return how many rows it changed."""
+    result = db.session.execute(statement, execution_options={"synchronize_session": False})
+    return cast("CursorResult[Any]", result).rowcount
 
 
 def _postpone(items: Sequence[Item], due_at: datetime) -> None:
@@ -379,17 +362,11 @@ def sweep(*, now: datetime) -> list[str]:
 def forget_done(*, before: datetime, limit: int = 5000) -> int:
     """Delete up to `limit` rows completed before a moment; the caller commits and calls again while rows go."""
     old = select(Work.id).where(Work.done_at < before).limit(limit)
-    result = db.session.connection().execute(
-        Work.__table__.delete().where(Work.__table__.c.id.in_(old.scalar_subquery()))
-    )
-    return result.rowcount
+    return _changed(delete(Work).where(Work.id.in_(old.scalar_subquery())))
 
 
 def revive(work_id: int, *, now: datetime) -> bool:
     """Give a dead row its attempts back; return whether there was such a row."""
-    result = db.session.connection().execute(
-        update(Work.__table__)
-        .where(Work.__table__.c.id == work_id, Work.__table__.c.dead_at.is_not(None))
-        .values(dead_at=None, attempts=0, due_at=now, leased_until=None)
-    )
-    return result.rowcount == 1
+    dead = (Work.id == work_id) & Work.dead_at.is_not(None)
+    values = {"dead_at": None, "attempts": 0, "due_at": now, "leased_until": None}
+    return _changed(update(Work).where(dead).values(**values)) == 1

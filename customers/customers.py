@@ -1,0 +1,129 @@
+"""Finding and keeping the customer's record by what the shop tells us; many at once costs as many statements as one."""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import func, select, text
+from sqlalchemy.dialects.postgresql import insert
+
+from core.db import db, new_public_id
+from core.errors import NotFound
+from customers.models import Customer
+
+
+@dataclass(frozen=True)
+class CustomerData:
+    """A customer as a connected system names them: by its own id, else by an address or a number it vouches for."""
+
+    external_id: str | None = None
+    name: str | None = None
+    email: str | None = None
+    phone: str | None = None
+    language: str | None = None
+    tier: str | None = None
+
+    @property
+    def key(self) -> tuple[str, str] | None:
+        """Return what identifies this customer, or None: they cannot be told from others, and no record is kept."""
+        if self.external_id:
+            return ("external_id", self.external_id)
+        if self.email:
+            return ("email", self.email.lower())
+        return ("phone", self.phone) if self.phone else None
+
+
+def upsert(data: CustomerData, *, now: datetime) -> Customer | None:
+    """Return this customer's record, made or brought up to date; None when nothing identifies them."""
+    return upsert_many([data], now=now)[0]
+
+
+def upsert_many(many: Sequence[CustomerData], *, now: datetime) -> list[Customer | None]:
+    """Return the records in the order given; blanks never overwrite. At most five statements, however many."""
+    merged: dict[tuple[str, str], CustomerData] = {}
+    for data in many:
+        if data.key:
+            merged[data.key] = _over(merged.get(data.key), data)
+    found = _by_external_id([data for (kind, _), data in merged.items() if kind == "external_id"], now)
+    found |= _by_contact({key: data for key, data in merged.items() if key[0] != "external_id"}, now)
+    return [found[data.key] if data.key else None for data in many]
+
+
+def _over(older: CustomerData | None, newer: CustomerData) -> CustomerData:
+    """Return the newer data with its blanks filled from the older."""
+    if older is None:
+        return newer
+    return CustomerData(
+        **{name: getattr(newer, name) or getattr(older, name) for name in CustomerData.__dataclass_fields__}
+    )
+
+
+def _by_external_id(many: Sequence[CustomerData], now: datetime) -> dict[tuple[str, str], Customer]:
+    if not many:
+        return {}
+    statement = insert(Customer)
+    keep = {
+        name: func.coalesce(getattr(statement.excluded, name), getattr(Customer, name))
+        for name in ("name", "email", "phone", "language", "tier")
+    }
+    rows = db.session.scalars(
+        statement.on_conflict_do_update(index_elements=["external_id"], set_=keep).returning(Customer),
+        [_row(data, now) for data in sorted(many, key=lambda data: data.external_id or "")],  # one order, no deadlock
+        execution_options={"populate_existing": True},
+    )
+    return {("external_id", customer.external_id or ""): customer for customer in rows}
+
+
+def _by_contact(many: dict[tuple[str, str], CustomerData], now: datetime) -> dict[tuple[str, str], Customer]:
+    if not many:
+        return {}
+    _one_at_a_time(many)
+    emails = [value for kind, value in many if kind == "email"]
+    phones = [value for kind, value in many if kind == "phone"]
+    known: dict[tuple[str, str], Customer] = {}
+    alive = Customer.erased_at.is_(None) & Customer.merged_into_id.is_(None)
+    hit = func.lower(Customer.email).in_(emails) | Customer.phone.in_(phones)
+    for customer in db.session.scalars(select(Customer).where(alive, hit).order_by(Customer.id)):
+        known.setdefault(("email", (customer.email or "").lower()), customer)
+        known.setdefault(("phone", customer.phone or ""), customer)
+    for key, data in many.items():
+        if key in known:
+            _fill(known[key], data)
+    missing = [_row(data, now) for key, data in many.items() if key not in known]
+    if missing:
+        for customer in db.session.scalars(insert(Customer).returning(Customer), missing):
+            known[("email", customer.email.lower()) if customer.email else ("phone", customer.phone or "")] = customer
+    return {key: known[key] for key in many}
+
+
+def _one_at_a_time(keys: Iterable[tuple[str, str]]) -> None:
+    """Let two requests with the same new address make one record: no unique index can, as families share addresses."""
+    locks = sorted({zlib.crc32(":".join(key).encode("utf-8", "replace")) for key in keys})
+    db.session.execute(
+        text("SELECT pg_advisory_xact_lock(7301, key) FROM unnest(CAST(:keys AS int[])) AS key"),
+        {"keys": [lock - 2**31 for lock in locks]},
+    )
+
+
+def _fill(customer: Customer, data: CustomerData) -> None:
+    for name in ("name", "phone", "language", "tier"):
+        if (value := getattr(data, name)) and getattr(customer, name) != value:
+            setattr(customer, name, value)
+
+
+def _row(data: CustomerData, now: datetime) -> dict[str, object]:
+    row: dict[str, object] = {name: getattr(data, name) for name in CustomerData.__dataclass_fields__}
+    return row | {"public_id": new_public_id(), "created_at": now}
+
+
+def by_public_id(public_id: str) -> Customer:
+    """Return a customer, following a merge to the record that is kept, or raise NotFound."""
+    customer = db.session.scalar(select(Customer).where(Customer.public_id == public_id))
+    if customer is not None and customer.merged_into_id:
+        customer = db.session.get(Customer, customer.merged_into_id)
+    if customer is None:
+        raise NotFound
+    return customer
