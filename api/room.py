@@ -1,4 +1,4 @@
-"""Joins this room to the application: blueprints, outbox handlers, commands."""
+"""Joins this room to the application: one blueprint per resource."""
 
 from __future__ import annotations
 

@@ -1,9 +1,12 @@
-"""Joins this room to the application: blueprints, outbox handlers, commands."""
+"""Joins this room to the application: its commands."""
 
 from __future__ import annotations
 
 from flask import Flask
 
+from cli.worker import worker
+
 
 def init_app(app: Flask) -> None:
-    """Register what this room serves."""
+    """Register the commands."""
+    app.cli.add_command(worker)
