@@ -4,8 +4,8 @@ The vendor's own client is not used: it has no time-out, opens a connection per 
 time and reverses personalizations. What matters here is to know, for each message, whether it left: an error before the
 request was whole means no, a reply says, and silence after a whole request means "uncertain".
 
-Facts about the vendor: 1 to 1,000 personalizations a call; substitutions up to 10,000 bytes for each; `reply_to` belongs
-to the call, headers and custom_args to a personalization; one X-Message-Id a call; errors name their field.
+Facts about the vendor: 1 to 1,000 personalizations a call; substitutions up to 10,000 bytes for each; `reply_to`
+belongs to the call, headers and custom_args to a personalization; one X-Message-Id a call; errors name their field.
 """
 
 import json
@@ -25,7 +25,7 @@ from itertools import islice
 from typing import Any
 from urllib.parse import urlsplit
 
-from notifications.substitution import Tag, filled, one_line, substitutions, tags_in
+from notifications.substitution import filled, one_line, substitutions, tags_in
 from notifications.transport import Batch, Envelope, Failed, Handed, Outcome, TransportError
 
 MESSAGE_ARGUMENT = "amends_message"  # the custom argument that the vendor's events carry back to us
@@ -41,8 +41,8 @@ _ADDRESS = re.compile(r'[^\s@<>()\[\],;:"\\\x00-\x20\x7f-\x9f]{1,64}@[^\s@<>()\[
 _HEADER_NAME = re.compile(r"[A-Za-z0-9-]{1,64}")
 _HEADER_VALUE = re.compile(r"[\x20-\x7e]{1,1000}")
 _RESERVED_HEADERS = frozenset(
-    "x-sg-id x-sg-eid received dkim-signature content-type content-transfer-encoding to from subject reply-to cc bcc".split()
-)
+    ["x-sg-id", "x-sg-eid", "received", "dkim-signature", "content-type", "content-transfer-encoding"]
+) | {"to", "from", "subject", "reply-to", "cc", "bcc"}
 _NAMED_RECIPIENT = re.compile(r"personalizations\.(\d+)")
 
 
@@ -93,11 +93,13 @@ class SendGrid:
     host: base URL, such as https://api.sendgrid.com. Time-outs in seconds: to connect, and for each wait on a reply.
     """
 
-    def __init__(
-        self, host: str, api_key: str, *, connect_seconds: float = 5.0, reply_seconds: float = 30.0
-    ) -> None:
+    def __init__(self, host: str, api_key: str, *, connect_seconds: float = 5.0, reply_seconds: float = 30.0) -> None:
         self._line = _Line(host, connect_seconds=connect_seconds, reply_seconds=reply_seconds)
-        self._headers = {"Authorization": f"Bearer {api_key}", "Content-Type": "application/json", "User-Agent": "amends"}
+        self._headers = {
+            "Authorization": f"Bearer {api_key}",
+            "Content-Type": "application/json",
+            "User-Agent": "amends",
+        }
 
     def send(self, batch: Batch) -> list[Outcome]:
         outcomes: dict[str, Outcome] = {}
@@ -226,7 +228,8 @@ def _unsendable(envelope: Envelope, error: Exception) -> Failed:
 def _smaller(call: _Call, reply: _Reply, outcomes: dict[str, Outcome]) -> list[_Call]:
     """Split a refused call until the offenders are alone; alone, a refusal is permanent."""
     if reply.status == 400 and _blames_the_frame(reply):
-        _fail(call.posts, TransportError(f"The vendor refused the message: {reply.reason}", configuration=True), outcomes)
+        error = TransportError(f"The vendor refused the message itself: {reply.reason}", configuration=True)
+        _fail(call.posts, error, outcomes)
         return []
     if len(call.posts) == 1:
         _fail(call.posts, TransportError(f"The vendor refused it: {reply.reason}", permanent=True), outcomes)
@@ -262,7 +265,7 @@ def _raise_unless_accepted(reply: _Reply) -> None:
 
 
 def _asked_wait(reply: _Reply) -> timedelta | None:
-    """Retry-After in seconds or as a date, else X-RateLimit-Reset (a Unix time), both against the vendor's own clock."""
+    """Retry-After in seconds or as a date, else X-RateLimit-Reset (a Unix time), against the vendor's own clock."""
     after, reset = reply.headers.get("retry-after", ""), reply.headers.get("x-ratelimit-reset", "")
     if _is_count(after):
         return _bounded(timedelta(seconds=int(after)))

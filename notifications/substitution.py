@@ -1,6 +1,6 @@
 """How one recipient's values get into a template, with the same result at the vendor, in the mailbox and in a preview.
 
-A compiled template holds tags, `-<field>_<flavour>-`, and each value is made ready once for each flavour its template uses:
+A compiled template holds tags, `-<field>_<flavour>-`, and a value is made ready once for each flavour that is used:
 
     -name_html-          one line, escaped for HTML text and attributes
     -name_text-          one line, plain: the text part and the subject

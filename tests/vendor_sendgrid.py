@@ -93,7 +93,7 @@ class SignedPost:
 
 
 class Vendor:
-    """Start with `with`; `calls` are accepted payloads, `mails` what was delivered, `connections` a count of TCP ones."""
+    """Start with `with`. `calls`: accepted payloads, `mails`: what was delivered, `connections`: how many TCP ones."""
 
     def __init__(self, *, api_key: str = "SG.a-test-key", keep: bool = True, names_fields: bool = True) -> None:
         self.api_key, self.keep, self.names_fields = api_key, keep, names_fields
@@ -173,7 +173,7 @@ class Vendor:
         return base64.b64encode(der).decode()
 
     def event(self, mail: Mail, kind: str, *, at: int, **more: Any) -> dict[str, Any]:
-        """One event about one mail; `kind` is processed, delivered, deferred, bounce, dropped, spamreport, unsubscribe…"""
+        """One event about one mail; `kind`: processed, delivered, deferred, bounce, dropped, spamreport, unsubscribe."""
         return {
             "email": mail.to, "timestamp": at, "event": kind, "category": ["test"], **mail.custom_args,
             "sg_event_id": base64.urlsafe_b64encode(uuid4().bytes).decode().rstrip("="),
@@ -281,7 +281,7 @@ def _content_refusals(content: Any) -> Any:
         return
     for place, each in enumerate(content):
         if not isinstance(each.get("value"), str) or not each["value"]:
-            yield _error("The content value must be a string at least one character in length.", f"content.{place}.value")
+            yield _error("The content value must be a string of at least one character.", f"content.{place}.value")
     types = [each.get("type") for each in content]
     if types != sorted(types, key=["text/plain", "text/html"].index):
         yield _error("If present, text/plain must be first, then text/html.", "content")
@@ -295,7 +295,11 @@ def _map_refusals(pairs: Any, path: str) -> Any:
 
 
 def _error(message: str, place: str | None) -> dict[str, str | None]:
-    return {"message": message, "field": place, "help": "http://sendgrid.com/docs/API_Reference/Web_API_v3/Mail/errors.html"}
+    return {
+        "message": message,
+        "field": place,
+        "help": "http://sendgrid.com/docs/API_Reference/Web_API_v3/Mail/errors.html",
+    }
 
 
 # --- HTTP ---------------------------------------------------------------------------------------------------------

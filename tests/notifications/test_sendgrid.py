@@ -100,7 +100,7 @@ def test_different_answers_to_addresses_are_different_calls(vendor: Vendor, tran
 
 
 def test_values_are_escaped_for_html_and_plain_in_text(vendor: Vendor, transport: SendGrid) -> None:
-    values = {"name": "<b>O'Neil & \"Co\"</b>", "note": "5 < 6\r\n<script>alert(1)</script>"}
+    values = {"name": '<b>O\'Neil & "Co"</b>', "note": "5 < 6\r\n<script>alert(1)</script>"}
 
     transport.send(a_batch(an_envelope(values=values)))
 
@@ -108,7 +108,7 @@ def test_values_are_escaped_for_html_and_plain_in_text(vendor: Vendor, transport
     name = "&lt;b&gt;O&#x27;Neil &amp; &quot;Co&quot;&lt;/b&gt;"
     note = "5 &lt; 6<br>\n&lt;script&gt;alert(1)&lt;/script&gt;"
     assert mail.html == f"<p title='{name}'>{name}</p><p>{note}</p>"
-    assert mail.text == "<b>O'Neil & \"Co\"</b>\n\n5 < 6\n<script>alert(1)</script>"
+    assert mail.text == '<b>O\'Neil & "Co"</b>\n\n5 < 6\n<script>alert(1)</script>'
 
 
 def test_a_value_that_looks_like_a_tag_pulls_nothing_in(vendor: Vendor, transport: SendGrid) -> None:
@@ -193,7 +193,8 @@ def test_a_refused_batch_is_split_until_the_offenders_are_alone(
     assert refused == ["m-3", "m-77"]
     assert failure(outcomes[3]).permanent
     assert "p3@" not in failure(outcomes[3]).message
-    assert sorted(mail.to for mail in vendor.mails) == sorted(f"p{n}@mail.example" for n in range(100) if n not in (3, 77))
+    assert {mail.to for mail in vendor.mails} == {f"p{n}@mail.example" for n in range(100)} - vendor.bad_addresses
+    assert len(vendor.mails) == 98
     assert vendor.requests <= (5 if names_fields else 30)
 
 
