@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import secrets
 from datetime import datetime
-from enum import StrEnum
 from typing import Any
 
 from flask_security import AsaList, RoleMixin, UserMixin
@@ -23,17 +22,10 @@ from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 from sqlalchemy.ext.mutable import MutableList
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
+from accounts.permissions import RoleName as RoleName
+from accounts.permissions import TITLES, allows
 from core.db import Id, Model, PublicId, db
 from customers.models import Brand
-
-
-class RoleName(StrEnum):
-    ADMIN = "admin"
-    LEAD = "lead"
-    AGENT = "agent"
-    MARKETER = "marketer"
-    ANALYST = "analyst"
-
 
 staff_role = Table(
     "staff_role",
@@ -60,13 +52,13 @@ class Team(Model):
     id: Mapped[Id]
     public_id: Mapped[PublicId]
     name: Mapped[str] = mapped_column(unique=True)
-    brand_id: Mapped[int | None] = mapped_column(
-        ForeignKey("brand.id")
-    )  # None: works for every brand
+    brand_id: Mapped[int | None] = mapped_column(ForeignKey("brand.id"))  # None: works for every brand
     brand: Mapped[Brand | None] = relationship()
 
 
 class Staff(Model, UserMixin):
+    """Somebody who works here. Where a type is ignored, Flask-Security's mixin promises a value that may be missing."""
+
     __tablename__ = "staff"
     __table_args__ = (Index("uq_staff_email_lower", text("lower(email)"), unique=True),)
     id: Mapped[Id]
@@ -75,36 +67,28 @@ class Staff(Model, UserMixin):
     email: Mapped[str] = mapped_column(unique=True)
     password: Mapped[str | None]
     active: Mapped[bool] = mapped_column(Boolean, default=True)
-    fs_uniquifier: Mapped[str] = mapped_column(
-        unique=True, default=lambda: secrets.token_hex(32)
-    )
-    fs_webauthn_user_handle: Mapped[str | None] = mapped_column(unique=True)
+    fs_uniquifier: Mapped[str] = mapped_column(unique=True, default=lambda: secrets.token_hex(32))
+    fs_webauthn_user_handle: Mapped[str | None] = mapped_column(unique=True)  # type: ignore[assignment]
     confirmed_at: Mapped[datetime | None]
-    create_datetime: Mapped[datetime | None]
-    update_datetime: Mapped[datetime | None]
+    create_datetime: Mapped[datetime | None]  # type: ignore[assignment]
+    update_datetime: Mapped[datetime | None]  # type: ignore[assignment]
     tf_primary_method: Mapped[str | None]
     tf_totp_secret: Mapped[str | None]
     tf_phone_number: Mapped[str | None]
-    mf_recovery_codes: Mapped[list[str] | None] = mapped_column(
-        MutableList.as_mutable(AsaList())
-    )  # type: ignore[arg-type]
-    last_login_at: Mapped[datetime | None]
-    current_login_at: Mapped[datetime | None]
-    login_count: Mapped[int | None]
+    mf_recovery_codes: Mapped[list[str] | None] = mapped_column(MutableList.as_mutable(AsaList()))
+    last_login_at: Mapped[datetime | None]  # type: ignore[assignment]
+    current_login_at: Mapped[datetime | None]  # type: ignore[assignment]
+    login_count: Mapped[int | None]  # type: ignore[assignment]
     language: Mapped[str] = mapped_column(default="en")
     zone: Mapped[str] = mapped_column(default="Europe/Berlin")
     theme: Mapped[str] = mapped_column(default="device")  # light, dark or device
-    single_keys: Mapped[bool] = mapped_column(
-        Boolean, default=True
-    )  # WCAG 2.1.4: they can be turned off
-    capacity: Mapped[int] = mapped_column(
-        default=10
-    )  # open cases this person can carry at once
+    single_keys: Mapped[bool] = mapped_column(Boolean, default=True)  # WCAG 2.1.4: they can be turned off
+    capacity: Mapped[int] = mapped_column(default=10)  # open cases this person can carry at once
     goodwill_limit_minor: Mapped[int | None]  # None: the programme's own limit
     team_id: Mapped[int | None] = mapped_column(ForeignKey("team.id"))
     created_at: Mapped[datetime]
     team: Mapped[Team | None] = relationship()
-    roles: Mapped[list[Role]] = relationship(secondary=staff_role, lazy="selectin")
+    roles: Mapped[list[Role]] = relationship(secondary=staff_role, lazy="selectin")  # type: ignore[assignment]
 
     @property
     def initials(self) -> str:
@@ -118,10 +102,21 @@ class Staff(Model, UserMixin):
     def role_names(self) -> list[str]:
         return [role.name for role in self.roles]
 
+    @property
+    def role_name(self) -> str:
+        """The title of this person's first role, in the order of RoleName: "Support lead"."""
+        return str(next((TITLES[name] for name in RoleName if name in self.role_names), ""))
+
+    @property
+    def uses_keys(self) -> bool:
+        return self.single_keys
+
+    @property
+    def has_second_factor(self) -> bool:
+        return self.tf_primary_method is not None
+
     def may(self, permission: str) -> bool:
         """Whether any of this person's roles includes a permission (accounts.permissions)."""
-        from accounts.permissions import allows
-
         return self.active and any(allows(role, permission) for role in self.role_names)
 
 
@@ -133,9 +128,7 @@ class WebAuthn(Model):
     credential_id: Mapped[bytes] = mapped_column(LargeBinary, unique=True, index=True)
     public_key: Mapped[bytes] = mapped_column(LargeBinary)
     sign_count: Mapped[int] = mapped_column(default=0)
-    transports: Mapped[list[str] | None] = mapped_column(
-        MutableList.as_mutable(AsaList())
-    )  # type: ignore[arg-type]
+    transports: Mapped[list[str] | None] = mapped_column(MutableList.as_mutable(AsaList()))
     backup_state: Mapped[bool] = mapped_column(Boolean)
     device_type: Mapped[str]
     extensions: Mapped[str | None]
@@ -168,9 +161,7 @@ class SavedView(Model):
     __tablename__ = "saved_view"
     id: Mapped[Id]
     public_id: Mapped[PublicId]
-    staff_id: Mapped[int] = mapped_column(
-        ForeignKey("staff.id", ondelete="CASCADE"), index=True
-    )
+    staff_id: Mapped[int] = mapped_column(ForeignKey("staff.id", ondelete="CASCADE"), index=True)
     name: Mapped[str]
     query: Mapped[dict[str, Any]] = mapped_column(JSONB)
     shared: Mapped[bool] = mapped_column(Boolean, default=False)
