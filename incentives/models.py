@@ -33,12 +33,8 @@ class ProgrammeState(StrEnum):
 class Programme(Model):
     __tablename__ = "programme"
     __table_args__ = (
-        CheckConstraint(
-            "spent_minor >= 0 AND reserved_minor >= 0", name="not_negative"
-        ),
-        CheckConstraint(
-            "spent_minor + reserved_minor <= budget_minor", name="within_budget"
-        ),
+        CheckConstraint("spent_minor >= 0 AND reserved_minor >= 0", name="not_negative"),
+        CheckConstraint("spent_minor + reserved_minor <= budget_minor", name="within_budget"),
         CheckConstraint("reward_minor > 0", name="worth_something"),
     )
     id: Mapped[Id]
@@ -50,20 +46,15 @@ class Programme(Model):
     state: Mapped[str] = mapped_column(default=ProgrammeState.DRAFT)
     fulfilment: Mapped[str]
     code_prefix: Mapped[str | None]
-    reward_minor: Mapped[
-        int
-    ]  # of one reward; for goodwill the most that a member of staff gives alone
+    reward_minor: Mapped[int]  # of one reward; for goodwill the most that a member of staff gives alone
     currency: Mapped[str]
     budget_minor: Mapped[int]
     reserved_minor: Mapped[int] = mapped_column(default=0)
     spent_minor: Mapped[int] = mapped_column(default=0)
-    cap_per_customer: Mapped[int] = mapped_column(
-        default=1
-    )  # rewards per customer in cap_days
+    cap_per_customer: Mapped[int] = mapped_column(default=1)  # rewards per customer in cap_days
     cap_days: Mapped[int] = mapped_column(default=365)
-    staff_day_limit_minor: Mapped[
-        int | None
-    ]  # goodwill one member of staff may give in a day
+    staff_day_limit_minor: Mapped[int | None]  # goodwill one member of staff may give alone in a day; None: no limit
+    customer_limit_minor: Mapped[int | None]  # goodwill one customer may get alone in cap_days; None: no limit
     conditions: Mapped[Json]  # a rule tree of core.conditions; never on the score
     terms: Mapped[Json]  # {"en": "One order over €20", …}: what the customer reads
     valid_days: Mapped[int] = mapped_column(default=90)  # how long a code can be used
@@ -110,6 +101,7 @@ class Reward(Model):
     __tablename__ = "reward"
     __table_args__ = (
         Index("uq_reward_reason", "programme_id", "reason", unique=True),
+        Index("ix_reward_reason", "reason"),
         Index("ix_reward_customer", "customer_id", "created_at"),
         Index(
             "ix_reward_expiring",
@@ -122,9 +114,7 @@ class Reward(Model):
     public_id: Mapped[PublicId]
     programme_id: Mapped[int] = mapped_column(ForeignKey("programme.id"))
     customer_id: Mapped[int | None] = mapped_column(ForeignKey("customer.id"))
-    reason: Mapped[
-        str
-    ]  # invitation:<id> or goodwill:<uuid of the form>; unique in the programme
+    reason: Mapped[str]  # invitation:<id> or goodwill:<uuid of the form>; unique in the programme
     case_id: Mapped[int | None]
     state: Mapped[str]
     amount_minor: Mapped[int]
