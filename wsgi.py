@@ -26,6 +26,7 @@ from core import (
     i18n,
     logs,
     outbox,
+    pages,
     security,
 )
 from core.config import Config, from_environment
@@ -64,6 +65,7 @@ def create_app(config: Config | None = None) -> Flask:
     errors.init_app(app)
     security.init_app(app, https=config.is_https)
     i18n.init_app(app)
+    pages.init_app(app)
     frame.init_app(app)
     access.init_app(app, authenticate=accounts.room.authenticate)
     app.register_blueprint(health.blueprint)
