@@ -67,7 +67,8 @@ class _Tags:
         if self._ending == "text":
             return tag
         # A name keeps its own direction inside a sentence of the other one. A tag is ours, not typed.
-        return Markup(f"<bdi>{tag}</bdi>") if self._isolated else Markup(tag)  # noqa: S704
+        style = ' style="white-space:nowrap"' if name == "number" else ""
+        return Markup(f"<bdi{style}>{tag}</bdi>") if self._isolated else Markup(tag)  # noqa: S704
 
 
 @lru_cache(maxsize=1024)

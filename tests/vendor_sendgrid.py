@@ -173,7 +173,7 @@ class Vendor:
         return base64.b64encode(der).decode()
 
     def event(self, mail: Mail, kind: str, *, at: int, **more: Any) -> dict[str, Any]:
-        """One event about one mail; `kind`: processed, delivered, deferred, bounce, dropped, spamreport, unsubscribe."""
+        """One event about one mail; `kind`: processed, delivered, deferred, bounce, dropped, spamreport…"""
         return {
             "email": mail.to, "timestamp": at, "event": kind, "category": ["test"], **mail.custom_args,
             "sg_event_id": base64.urlsafe_b64encode(uuid4().bytes).decode().rstrip("="),
