@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from http import HTTPStatus
 from typing import Any
 
@@ -18,15 +19,14 @@ class Refusal(Exception):
     """Something we will not do, with a sentence a customer may read.
 
     `status` is the HTTP status, `code` a stable word for programs, `field` the input it belongs to (None: the whole request),
-    `more` further members of the problem document.
+    `more` further members of the problem document, `headers` what the answer carries beside it.
     """
 
     status: int = 422
     code: str = "refused"
+    headers: Mapping[str, str] = {}
 
-    def __init__(
-        self, message: str = "", *, field: str | None = None, **more: Any
-    ) -> None:
+    def __init__(self, message: str = "", *, field: str | None = None, **more: Any) -> None:
         super().__init__(message or self.code)
         self.message = str(message) or self.sentence()
         self.field = field
@@ -78,9 +78,7 @@ class BadInput(Refusal):
 
     def __init__(self, problems: list[dict[str, Any]]) -> None:
         first = problems[0]
-        super().__init__(
-            str(first["detail"]), field=first.get("field"), problems=problems
-        )
+        super().__init__(str(first["detail"]), field=first.get("field"), problems=problems)
 
 
 def init_app(app: Flask) -> None:
@@ -91,7 +89,9 @@ def init_app(app: Flask) -> None:
 
 
 def refused(refusal: Refusal) -> Response:
-    return answer(refusal.status, refusal.problem())
+    response = answer(refusal.status, refusal.problem())
+    response.headers.update(refusal.headers)
+    return response
 
 
 def http_error(error: HTTPException) -> Response:
@@ -128,15 +128,11 @@ def unexpected(error: Exception) -> Response:
         endpoint=request.endpoint,
         exc_info=error,
     )
-    return answer(
-        500, {"type": "about:blank", "title": "Internal Server Error", "status": 500}
-    )
+    return answer(500, {"type": "about:blank", "title": "Internal Server Error", "status": 500})
 
 
 def wants_json() -> bool:
-    return request.path.startswith(("/api/", "/hooks/")) or request.path.endswith(
-        ".json"
-    )
+    return request.path.startswith(("/api/", "/hooks/")) or request.path.endswith(".json")
 
 
 def answer(status: int, body: dict[str, Any]) -> Response:
