@@ -1,0 +1,1 @@
+"""Surveys: authoring, versions, invitations and their rules, answering and scoring."""
