@@ -108,10 +108,10 @@ def _is_ours(folder: str) -> bool:
 
 def public(found: Catalog) -> Iterator[Message]:
     """The strings that a customer can see."""
-    return (message for message in found if message.id and any(_is_public(file) for file, _line in message.locations))
+    return (message for message in found if message.id and any(is_public(file) for file, _line in message.locations))
 
 
-def _is_public(file: str) -> bool:
+def is_public(file: str) -> bool:
     path = Path(file)
     return any(_matches(path.as_posix(), pattern) for pattern in PUBLIC)
 

@@ -1,4 +1,4 @@
-"""The living style guide at /design: each part of the pages in each state, to look at, photograph and test. Not in production."""
+"""The living style guide at /design: each part of the pages in each state, to look at and test. Not in production."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import Any
 
 from flask import Blueprint, render_template
 from wtforms import BooleanField, Form, RadioField, SelectField, StringField, TextAreaField
+from wtforms.fields.choices import SelectChoice
 from wtforms.validators import InputRequired
 
 from core import access, charts, fields, formats
@@ -34,13 +35,21 @@ class _Form(Form):
     what = StringField("What we will do", [InputRequired()])
     by = StringField("By when", [InputRequired()])
     via = RadioField(
-        "How should we reach you?", choices=[("phone", "Ring me"), ("email", "E-mail me"), ("sms", "Send me a text")]
+        "How should we reach you?",
+        choices=[
+            SelectChoice("phone", "Ring me"),
+            SelectChoice("email", "E-mail me"),
+            SelectChoice("sms", "Send me a text"),
+        ],
     )
     why = fields.CheckboxesField(
-        "What went wrong?", choices=[("late", "It arrived late"), ("rude", "Nobody could decide")]
+        "What went wrong?",
+        choices=[SelectChoice("late", "It arrived late"), SelectChoice("rude", "Nobody could decide")],
     )
     words = TextAreaField("Tell us in your own words", description="A person reads this.")
-    cause = SelectField("Root cause", choices=[("courier", "Courier damage"), ("stock", "Not in stock")])
+    cause = SelectField(
+        "Root cause", choices=[SelectChoice("courier", "Courier damage"), SelectChoice("stock", "Not in stock")]
+    )
     tell = BooleanField("Tell Hanna by text now", description="She sees it on her case page either way")
 
 

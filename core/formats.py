@@ -1,6 +1,7 @@
 """Dates, times, durations and numbers as people say them, in the reader's language, zone and digits.
 
-Everything here is a Jinja filter of the same name. Moments are aware datetimes; `now` is passed, so that one page has one now.
+Everything in FILTERS is a Jinja filter of the same name. Moments are aware datetimes; `now` is passed, so that a page
+has one now.
 """
 
 from __future__ import annotations
@@ -62,7 +63,7 @@ def digits(text: object) -> str:
 
 
 def isolated(text: object) -> str:
-    """Return `text` between first-strong isolates, so that a name keeps its direction inside a sentence of the other one."""
+    """Return `text` between first-strong isolates: a name keeps its direction in a sentence of the other one."""
     return f"\u2068{text}\u2069"
 
 
@@ -70,7 +71,7 @@ def isolated(text: object) -> str:
 
 
 def day(on: date | datetime, form: str = "short") -> str:
-    """Return "Fri 14 Nov"; `form` long: "Friday 14 November", dated: "14 Nov 2025", full: "14 November 2025", plain: "14 Nov"."""
+    """Return "Fri 14 Nov"; long "Friday 14 November", dated "14 Nov 2025", full "14 November 2025", plain "14 Nov"."""
     shown = local(on).date() if isinstance(on, datetime) else on
     pattern = PATTERNS.get(_language(), PATTERNS["en"])[form]
     words = format_date(shown, format=pattern, locale=_language())
@@ -88,7 +89,7 @@ def iso(at: datetime) -> str:
 
 
 def moment(at: datetime, now: datetime) -> str:
-    """Return when something was or will be: "today at 11:31", "Wed 12 Nov, 18:20", another year "12 Nov 2024, 18:20"."""
+    """Return when something was or will be: "today at 11:31", "Wed 12 Nov, 18:20", or "12 Nov 2024, 18:20"."""
     words = {
         -1: _("yesterday at %(time)s"),
         0: _("today at %(time)s"),
@@ -150,7 +151,7 @@ def number(value: float, places: int = 0) -> str:
     """Return "2,184", or with `places` decimals "11.2" as this language writes it."""
     pattern = "#,##0." + "0" * places if places else "#,##0"
     system = "arab" if _language() == "ar" else "latn"
-    return format_decimal(value, format=pattern, locale=_language(), numbering_system=system)
+    return digits(format_decimal(value, format=pattern, locale=_language(), numbering_system=system))
 
 
 def signed(value: float, places: int = 0) -> str:

@@ -1,6 +1,6 @@
 """Which language and which zone a reader gets, and the language tools of the templates.
 
-A page that knows its reader says so: `speak(invitation.language, zone=brand.zone)`; the rest follows from `choose_language`.
+A page that knows its reader says so: `speak(invitation.language, zone=brand.zone)`; `choose_language` does the rest.
 Staff pages are English until somebody translates them; only pages for customers follow the browser (`follow_browser`).
 """
 
@@ -111,7 +111,7 @@ def _asked_for() -> str | None:
 def _preferred_by_browser() -> str | None:
     if not has_request_context() or not g.get("follows_browser"):
         return None
-    return known_code(request.accept_languages.best_match(list(LANGUAGES)))
+    return next((code for tag in request.accept_languages.values() if (code := known_code(tag))), None)
 
 
 def known_code(tag: str | None) -> str | None:

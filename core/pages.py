@@ -1,4 +1,4 @@
-"""What every template can use beside core.i18n: masked addresses, what ties a field to its error, and the style guide."""
+"""What every template can use beside core.i18n: masked addresses, what ties a field to its error, the style guide."""
 
 from __future__ import annotations
 
