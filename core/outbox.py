@@ -1,7 +1,7 @@
-"""Work to be done behind the request: rows committed with their cause, drained in batches by one worker process per queue.
+"""Work to be done behind the request: rows committed with their cause, drained in batches, one worker process a queue.
 
-Redis only carries doorbells. A row is claimed with a lease and a fence, done, and completed in the transaction of its effects;
-whoever lost the lease completes nothing. A sweep rings for what is due or whose lease ran out. See docs/architecture.md.
+Redis only carries doorbells. A row is claimed with a lease and a fence, done, and completed in the transaction of its
+effects; whoever lost the lease completes nothing. A sweep rings for what is due or whose lease ran out.
 """
 
 from __future__ import annotations
@@ -86,7 +86,7 @@ class Handler:
 
 
 class Later(Exception):
-    """Raised by a handler that cannot go on before `due_at` through no fault of the work; it does not count as an attempt."""
+    """Raised by a handler that cannot go on before `due_at`, through no fault of the work: no attempt is counted."""
 
     def __init__(self, due_at: datetime) -> None:
         super().__init__("later")
@@ -103,9 +103,9 @@ _handlers: dict[str, Handler] = {}
 def handler(name: str, *, queue: str, batch: int = 1) -> Callable[[Callable[..., None]], Callable[..., None]]:
     """Register what does the work called `name`.
 
-    With batch=1 it is called as run(now=…, **ids), otherwise as run(items: list[Item], now=…) with up to `batch` items. It flushes
-    and does not commit: the drain commits its effects together with the rows. A handler that calls the outside commits its claim
-    first (`sending`), and again what came of it.
+    With batch=1 it is called as run(now=…, **ids), otherwise as run(items: list[Item], now=…) with up to `batch` items.
+    It flushes and does not commit: the drain commits its effects together with the rows. A handler that calls the
+    outside commits its claim first (`sending`), and again what came of it.
     """
     if queue not in QUEUES:
         raise ValueError(f"{queue} is not a queue; they are {', '.join(QUEUES)}.")
@@ -127,6 +127,11 @@ def later(name: str, *, key: str, due_at: datetime, **ids: int | str | None) -> 
 
 def later_many(name: str, rows: Iterable[tuple[str, dict[str, Any]]], *, due_at: datetime) -> None:
     """Put many rows of one kind of work, each (key, ids), in one statement."""
+    later_each(name, [(key, ids, due_at) for key, ids in rows])
+
+
+def later_each(name: str, rows: Iterable[tuple[str, dict[str, Any], datetime]]) -> None:
+    """Put many rows of one kind of work, each (key, ids, due_at) with a moment of its own, in one statement."""
     queue = _handlers[name].queue
     values = [
         {
@@ -137,13 +142,13 @@ def later_many(name: str, rows: Iterable[tuple[str, dict[str, Any]]], *, due_at:
             "due_at": due_at,
             "created_at": due_at,
         }
-        for key, ids in rows
+        for key, ids, due_at in rows
     ]
     if not values:
         return
     statement = insert(Work).on_conflict_do_nothing(index_elements=["dedupe_key"])
     db.session.execute(statement, values if len(values) > 1 else values[0])
-    if due_at <= clock.now():
+    if min(row["due_at"] for row in values) <= clock.now():
         db.session.info.setdefault("bells", set()).add(queue)
 
 
