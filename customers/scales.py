@@ -33,10 +33,10 @@ class Profile(StrEnum):
 
 METRICS: Final = tuple(Metric)
 
-SCALES: Final[Mapping[Metric, range]] = MappingProxyType(
-    {Metric.NPS: range(11), Metric.CSAT: range(1, 6), Metric.CES: range(1, 8)}
+SCALES: Final[Mapping[Metric, tuple[int, int]]] = MappingProxyType(
+    {Metric.NPS: (0, 10), Metric.CSAT: (1, 5), Metric.CES: (1, 7)}
 )
-"""Every valid score of each metric."""
+"""The lowest and the highest score of each metric."""
 
 _HIGHEST: Final = {Metric.NPS: (6, 8), Metric.CSAT: (2, 3), Metric.CES: (3, 4)}
 """The highest negative and the highest neutral score of each metric."""
