@@ -1,4 +1,4 @@
-"""Every message that customers can get: what it is for, which values it needs, and its template's version.
+"""Every message that we send: what it is for, which values it needs, and its template's version.
 
 A template file is templates/notifications/<name>.<version>.html and .txt. To change a wording that waits in queued
 messages, add the next version's files and raise `version`; the old files stay as long as messages name them.
@@ -145,6 +145,13 @@ KINDS: dict[str, Kind] = {
             Purpose.SERVICE,
             "confirm_url number",
             "valid_until",
+        ),
+        _kind(
+            "staff_reset",
+            _l("New password for a member of staff"),
+            Purpose.SERVICE,
+            "reset_url",
+            "name valid_until",
         ),
     )
 }

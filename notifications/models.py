@@ -43,24 +43,18 @@ class Message(Model):
     public_id: Mapped[PublicId]
     kind: Mapped[str]  # a name of notifications.kinds
     version: Mapped[int]  # of the kind's template
-    reason: Mapped[
-        str
-    ]  # what it is about, for example invitation:812; a kind goes out once per reason
+    reason: Mapped[str]  # what it is about, for example invitation:812; a kind goes out once per reason
     language: Mapped[str]
     brand_id: Mapped[int] = mapped_column(ForeignKey("brand.id"))
     customer_id: Mapped[int | None] = mapped_column(ForeignKey("customer.id"))
-    case_id: Mapped[
-        int | None
-    ]  # feedback's; no key, because notifications lies below it
+    case_id: Mapped[int | None]  # feedback's; no key, because notifications lies below it
     to_address: Mapped[str | None]  # erased with the customer, or after its retention
     to_name: Mapped[str | None]
     values: Mapped[Json]  # what is substituted: personal, erasable
     state: Mapped[str] = mapped_column(default=State.CREATED)
     state_at: Mapped[datetime]
     provider_id: Mapped[str | None]
-    failure: Mapped[
-        str | None
-    ]  # a word that says what to do: permanent, temporary, technical, suppressed
+    failure: Mapped[str | None]  # a word that says what to do: permanent, temporary, technical, suppressed
     created_at: Mapped[datetime]
     handed_over_at: Mapped[datetime | None]
     erased_at: Mapped[datetime | None]
@@ -74,9 +68,7 @@ class MessageEvent(Model):
     __tablename__ = "message_event"
     id: Mapped[Id]
     provider_event_id: Mapped[str] = mapped_column(unique=True)
-    message_id: Mapped[int] = mapped_column(
-        ForeignKey("message.id", ondelete="CASCADE"), index=True
-    )
+    message_id: Mapped[int] = mapped_column(ForeignKey("message.id", ondelete="CASCADE"), index=True)
     kind: Mapped[str]
     at: Mapped[datetime]
     received_at: Mapped[datetime]
@@ -93,9 +85,7 @@ class Suppression(Model):
     """An address we must not write to, and why; the address is kept as a keyed hash, so that it outlives erasure."""
 
     __tablename__ = "suppression"
-    __table_args__ = (
-        Index("uq_suppression_address", "address_hash", "scope", unique=True),
-    )
+    __table_args__ = (Index("uq_suppression_address", "address_hash", "scope", unique=True),)
     id: Mapped[Id]
     address_hash: Mapped[str]
     scope: Mapped[str]  # all, survey or marketing: which purposes it stops

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from flask import Flask
 
-from notifications import models  # noqa: F401  # imported so that migrations know the tables
+from notifications import delivery, models  # noqa: F401  # imported so that migrations and the outbox know them
 
 
 def init_app(app: Flask) -> None:

@@ -15,6 +15,7 @@ _COMMON = {
     "case_url": f"{_BASE}/c/k7Qm2p",
     "confirm_url": f"{_BASE}/confirm/k7Qm2p",
     "redeem_url": f"{_BASE}/r/k7Qm2p",
+    "reset_url": f"{_BASE}/reset/k7Qm2p",
     "scale": "0-10",
     "because": "goodwill",
 }
