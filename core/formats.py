@@ -7,10 +7,13 @@ has one now.
 from __future__ import annotations
 
 from collections.abc import Callable
+from copy import copy
 from datetime import date, datetime, timedelta
+from decimal import Decimal
 from typing import Any
 from zoneinfo import ZoneInfo
 
+from babel import Locale
 from babel.dates import format_date, format_time
 from babel.lists import format_list
 from babel.numbers import format_decimal
@@ -18,6 +21,8 @@ from flask import g, has_app_context
 from flask_babel import get_locale
 from flask_babel import gettext as _
 from flask_babel import ngettext as _n
+
+from core.money import Money, exponent
 
 ARABIC_DIGITS = str.maketrans("0123456789", "٠١٢٣٤٥٦٧٨٩")
 MINUS, DASH = "−", "–"
@@ -147,7 +152,7 @@ def ago(at: datetime, now: datetime) -> str:
 # Numbers
 
 
-def number(value: float, places: int = 0) -> str:
+def number(value: float | Decimal, places: int = 0) -> str:
     """Return "2,184", or with `places` decimals "11.2" as this language writes it."""
     pattern = "#,##0." + "0" * places if places else "#,##0"
     system = "arab" if _language() == "ar" else "latn"
@@ -164,6 +169,23 @@ def signed(value: float, places: int = 0) -> str:
 def percent(share: float, places: int = 0) -> str:
     """Return "59%" for the share 0.59."""
     return _("%(number)s%%", number=number(share * 100, places))
+
+
+def money(amount_minor: int, currency: str) -> str:
+    """Return "€50" for 5000 minor units, "€12.50" for 1250: without decimals where they say nothing."""
+    known = Locale.parse(_language())
+    amount = Money(amount_minor, currency).amount
+    pattern = copy(known.currency_formats["standard"])
+    pattern.frac_prec = (0, 0) if amount == amount.to_integral_value() else (exponent(currency),) * 2
+    system = "arab" if _language() == "ar" else "latn"
+    words = pattern.apply(abs(amount), known, currency=currency, currency_digits=False, numbering_system=system)
+    return digits((MINUS if amount < 0 else "") + words)
+
+
+def amount(amount_minor: int, currency: str) -> str:
+    """Return "1,250.00" with a true minus and every decimal, for columns of one currency."""
+    exact = Money(amount_minor, currency).amount
+    return (MINUS if exact < 0 else "") + number(abs(exact), exponent(currency))
 
 
 def listed(parts: list[Any]) -> str:
@@ -192,6 +214,8 @@ FILTERS: dict[str, Callable[..., str]] = {
         number,
         signed,
         percent,
+        money,
+        amount,
         listed,
     )
 }
