@@ -19,6 +19,7 @@ from flask_babel import Babel, Domain, force_locale, get_locale, refresh
 from werkzeug.exceptions import HTTPException
 
 from core import catalogues, formats
+from core.errors import is_public_page
 
 
 @dataclass(frozen=True)
@@ -109,7 +110,7 @@ def _asked_for() -> str | None:
 
 
 def _preferred_by_browser() -> str | None:
-    if not has_request_context() or not g.get("follows_browser"):
+    if not has_request_context() or not (g.get("follows_browser") or is_public_page()):
         return None
     return next((code for tag in request.accept_languages.values() if (code := known_code(tag))), None)
 

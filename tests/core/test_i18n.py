@@ -37,6 +37,11 @@ def test_a_public_page_follows_the_browser(app: Flask) -> None:
         assert i18n.language() == "de"
 
 
+def test_an_address_of_customers_follows_the_browser_by_itself(app: Flask) -> None:
+    with app.test_request_context("/s/unknown", headers={"Accept-Language": "ar"}):
+        assert i18n.language() == "ar"
+
+
 def test_the_language_of_the_invitation_wins_over_the_browser(app: Flask) -> None:
     with app.test_request_context(headers={"Accept-Language": "de"}):
         i18n.follow_browser()
