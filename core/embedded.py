@@ -29,6 +29,7 @@ START_SECONDS = 120
 STOP_SECONDS = 60
 MAX_CONNECTIONS = 300
 REDIS_DATABASES = 64
+NO_PID = 2**22 + 1  # above Linux's highest
 SUPERUSER = "amends"
 
 # Kept for the life of the process: a Popen that is collected while its server runs warns, and a server outlives whoever
@@ -178,6 +179,8 @@ class _Server:
     pidfile: Path
     mark: str
     """A part of the command line that only this server has: pids are reused, also by another base's servers."""
+    locks: tuple[Path, ...]
+    """Files by which the server itself keeps a second one away."""
     socket: Path
     question: bytes
     answer: bytes
@@ -191,7 +194,7 @@ class _Server:
                 self._spawn(place, deadline=deadline)
             if time.monotonic() > deadline:
                 raise NotEmbedded(f"{self.command[0]} did not start within {START_SECONDS} s; see {self.log}")
-            time.sleep(0.02)
+            time.sleep(0.1)
 
     def end(self) -> None:
         if self.is_running():
@@ -220,11 +223,22 @@ class _Server:
         return int(self.pidfile.read_text().split()[0])
 
     def _spawn(self, place: _Place, *, deadline: float) -> None:
-        self.pidfile.unlink(missing_ok=True)
+        for lock in self.locks:
+            _disown(lock)
         with self.log.open("ab") as log:
             child = subprocess.Popen(self.command, stdout=log, stderr=log, **place.process)
         _children.append(child)
         _wait_for(lambda: child.poll() is not None or self.answers(), seconds=deadline - time.monotonic())
+
+
+def _disown(lock: Path) -> None:
+    """Let a lock name a pid that no process has: PostgreSQL takes a zombie, or whoever has the pid now, for its owner.
+
+    The rest of the file stays: by it PostgreSQL sees whether a backend of the killed server still works on the data.
+    """
+    if lock.exists():
+        _owner, _, rest = lock.read_text().partition("\n")
+        lock.write_text(f"{NO_PID}\n{rest}")
 
 
 def _postgres_server(binary: Path, *, place: _Place, cluster: Path, durable: bool) -> _Server:
@@ -246,6 +260,7 @@ def _postgres_server(binary: Path, *, place: _Place, cluster: Path, durable: boo
         log=place.base / "postgres.log",
         pidfile=cluster / "postmaster.pid",
         mark=f"-D\0{cluster}\0",
+        locks=(cluster / "postmaster.pid", place.sockets / ".s.PGSQL.5432.lock"),
         socket=place.sockets / ".s.PGSQL.5432",
         question=(len(hello) + 4).to_bytes(4) + hello,
         answer=b"R",
@@ -272,6 +287,7 @@ def _valkey_server(binary: Path, *, place: _Place) -> _Server:
         log=place.base / "valkey.log",
         pidfile=place.base / "valkey.pid",
         mark=str(door),
+        locks=(),
         socket=door,
         question=b"PING\r\n",
         answer=b"+PONG",

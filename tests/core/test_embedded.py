@@ -166,6 +166,22 @@ def test_a_pid_that_now_belongs_to_another_program_is_not_taken_for_the_server(b
         assert answers(urls)
 
 
+def test_a_zombie_that_nobody_reaps_is_not_taken_for_the_server(base: Path) -> None:
+    with Embedded(base, durable=False) as urls:
+        store(urls, "kept")
+        for pidfile in (base / "postgres/postmaster.pid", base / "valkey.pid"):
+            os.kill(int(pidfile.read_text().split()[0]), signal.SIGKILL)
+        zombie = subprocess.Popen(["true"], user=base.stat().st_uid)
+        os.waitid(os.P_PID, zombie.pid, os.WEXITED | os.WNOWAIT)
+        for lock in (base / "postgres/postmaster.pid", base / ".s.PGSQL.5432.lock"):
+            lock.write_text(f"{zombie.pid}\n{lock.read_text().partition(chr(10))[2]}")
+            os.chown(lock, base.stat().st_uid, base.stat().st_gid)
+
+    with Embedded(base, durable=False) as urls:
+        assert stored(urls) == ("kept", "kept")
+    zombie.wait()
+
+
 def test_users_that_start_at_the_same_moment_share_one_pair_of_servers(base: Path) -> None:
     processes = [
         subprocess.Popen([sys.executable, "-c", OWNER, str(base)], cwd=ROOT, stdout=subprocess.PIPE) for _ in range(3)
