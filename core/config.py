@@ -30,9 +30,7 @@ class BadConfig(SystemExit):
 @dataclass(frozen=True)
 class Config:
     environment: Environment
-    secret_key: str = field(
-        repr=False
-    )  # signs sessions and links; 32 characters or more
+    secret_key: str = field(repr=False)  # signs sessions and links; 32 characters or more
     database_url: str = field(repr=False)  # postgresql+psycopg://…
     redis_url: str = field(repr=False)  # redis://… or unix://…
     base_url: str  # where customers reach this installation, without a trailing slash
@@ -40,25 +38,18 @@ class Config:
         repr=False
     )  # (version, key), newest first; old versions still verify
     previous_secret_keys: tuple[str, ...] = field(default=(), repr=False)
-    sendgrid_api_key: str | None = field(
-        default=None, repr=False
-    )  # unset: mail goes to the local mailbox
+    sendgrid_api_key: str | None = field(default=None, repr=False)  # unset: mail goes to the local mailbox
     sendgrid_host: str = "https://api.sendgrid.com"
-    sendgrid_webhook_key: str | None = (
-        None  # the vendor's public key, base64 DER; unset: its webhook is refused
-    )
-    mail_timeout_s: float = (
-        10.0  # seconds until an unanswered hand-over counts as uncertain
-    )
-    trusted_hosts: tuple[
-        str, ...
-    ] = ()  # host names this installation answers to; derived from base_url
-    proxies: int = (
-        0  # how many proxies in front set X-Forwarded-*; 0: the headers are ignored
-    )
+    sendgrid_webhook_key: str | None = None  # the vendor's public key, base64 DER; unset: its webhook is refused
+    mail_timeout_s: float = 10.0  # seconds until an unanswered hand-over counts as uncertain
+    trusted_hosts: tuple[str, ...] = ()  # host names this installation answers to; derived from base_url
+    proxies: int = 0  # how many proxies in front set X-Forwarded-*; 0: the headers are ignored
     max_body_bytes: int = 25 * 1024 * 1024  # largest request body
     max_api_body_bytes: int = 4 * 1024 * 1024  # largest body of an API call
     link_days: int = 90  # days a customer's private link works after it was first sent
+    outcome_delay_days: int | None = (
+        None  # days from resolving until the customer is asked again; None: as the SLA policy says
+    )
     var_dir: pathlib.Path = pathlib.Path("var")
     log_level: str = "info"
     organisation: str = "Amends"
@@ -70,10 +61,7 @@ class Config:
     @property
     def shows_mailbox(self) -> bool:
         """Whether mail stays here, to be read at /mailbox (demo and tests only)."""
-        return (
-            self.environment is not Environment.PRODUCTION
-            and self.sendgrid_api_key is None
-        )
+        return self.environment is not Environment.PRODUCTION and self.sendgrid_api_key is None
 
     @property
     def is_https(self) -> bool:
@@ -94,9 +82,7 @@ def from_environment(environ: Mapping[str, str] = os.environ) -> Config:
     var_dir = pathlib.Path(read.text("AMENDS_VAR_DIR", "var")).absolute()
     database_url, redis_url = _servers(read, var_dir, environment)
     demo = environment is Environment.DEMO
-    secret_key = read.secret(
-        "SECRET_KEY", default=_kept_secret(var_dir, "secret_key") if demo else None
-    )
+    secret_key = read.secret("SECRET_KEY", default=_kept_secret(var_dir, "secret_key") if demo else None)
     base_url = read.url("AMENDS_BASE_URL", "http://127.0.0.1:5000" if demo else None)
     return Config(
         environment=environment,
@@ -105,29 +91,20 @@ def from_environment(environ: Mapping[str, str] = os.environ) -> Config:
         redis_url=redis_url,
         base_url=base_url,
         link_keys=_link_keys(read.text("AMENDS_LINK_KEYS", f"1:{secret_key}")),
-        previous_secret_keys=tuple(
-            key for key in read.text("SECRET_KEY_PREVIOUS", "").split(",") if key
-        ),
+        previous_secret_keys=tuple(key for key in read.text("SECRET_KEY_PREVIOUS", "").split(",") if key),
         sendgrid_api_key=read.text("SENDGRID_API_KEY", "") or None,
         sendgrid_host=read.url("SENDGRID_HOST", "https://api.sendgrid.com"),
         sendgrid_webhook_key=read.text("SENDGRID_WEBHOOK_KEY", "") or None,
         mail_timeout_s=read.number("AMENDS_MAIL_TIMEOUT_S", 10.0, low=0.1, high=120),
         trusted_hosts=_hosts(read.text("AMENDS_TRUSTED_HOSTS", ""), base_url),
         proxies=int(read.number("AMENDS_PROXIES", 0, low=0, high=5)),
-        max_body_bytes=int(
-            read.number("AMENDS_MAX_BODY_BYTES", 25 * 1024 * 1024, low=1024, high=2**31)
-        ),
-        max_api_body_bytes=int(
-            read.number(
-                "AMENDS_MAX_API_BODY_BYTES", 4 * 1024 * 1024, low=1024, high=2**31
-            )
-        ),
+        max_body_bytes=int(read.number("AMENDS_MAX_BODY_BYTES", 25 * 1024 * 1024, low=1024, high=2**31)),
+        max_api_body_bytes=int(read.number("AMENDS_MAX_API_BODY_BYTES", 4 * 1024 * 1024, low=1024, high=2**31)),
         link_days=int(read.number("AMENDS_LINK_DAYS", 90, low=1, high=730)),
+        outcome_delay_days=_days(read.text("AMENDS_OUTCOME_DELAY_DAYS", "0" if demo else "")),
         var_dir=var_dir,
         log_level=read.text("AMENDS_LOG_LEVEL", "info"),
-        organisation=read.text(
-            "AMENDS_ORGANISATION", "Northwind Outdoor" if demo else "Amends"
-        ),
+        organisation=read.text("AMENDS_ORGANISATION", "Northwind Outdoor" if demo else "Amends"),
     )
 
 
@@ -142,9 +119,7 @@ class _Reader:
         if value is None:
             value = default
         if value is None:
-            raise BadConfig(
-                f"{name} is not set. It is needed to start; docs/running.md describes it."
-            )
+            raise BadConfig(f"{name} is not set. It is needed to start; docs/running.md describes it.")
         return value
 
     def secret(self, name: str, default: str | None = None) -> str:
@@ -155,23 +130,17 @@ class _Reader:
             )
         return value
 
-    def one_of(
-        self, name: str, choices: type[Environment], default: str
-    ) -> Environment:
+    def one_of(self, name: str, choices: type[Environment], default: str) -> Environment:
         value = self.text(name, default)
         if value not in list(choices):
-            raise BadConfig(
-                f"{name} is {value!r}; it must be one of {', '.join(choices)}."
-            )
+            raise BadConfig(f"{name} is {value!r}; it must be one of {', '.join(choices)}.")
         return choices(value)
 
     def url(self, name: str, default: str | None = None) -> str:
         value = self.text(name, default)
         parts = urlsplit(value)
         if parts.scheme not in {"http", "https"} or not parts.hostname:
-            raise BadConfig(
-                f"{name} is {value!r}; it must be an http or https address."
-            )
+            raise BadConfig(f"{name} is {value!r}; it must be an http or https address.")
         return value.rstrip("/")
 
     def number(self, name: str, default: float, *, low: float, high: float) -> float:
@@ -179,28 +148,20 @@ class _Reader:
         try:
             number = float(value)
         except ValueError:
-            raise BadConfig(
-                f"{name} is {value!r}; it must be a number from {low:g} to {high:g}."
-            ) from None
+            raise BadConfig(f"{name} is {value!r}; it must be a number from {low:g} to {high:g}.") from None
         if not low <= number <= high:
             raise BadConfig(f"{name} is {value}; it must be from {low:g} to {high:g}.")
         return number
 
 
-def _servers(
-    read: _Reader, var_dir: pathlib.Path, environment: Environment
-) -> tuple[str, str]:
+def _servers(read: _Reader, var_dir: pathlib.Path, environment: Environment) -> tuple[str, str]:
     names = [
-        name
-        for name in ("DATABASE_URL", "REDIS_URL")
-        if read.environ.get(name) or read.environ.get(f"{name}_FILE")
+        name for name in ("DATABASE_URL", "REDIS_URL") if read.environ.get(name) or read.environ.get(f"{name}_FILE")
     ]
     if len(names) == 2:
         return _psycopg(read.text("DATABASE_URL")), read.text("REDIS_URL")
     if len(names) == 1 or environment is Environment.PRODUCTION:
-        raise BadConfig(
-            "DATABASE_URL and REDIS_URL go together: set both, or neither to run the demo's own servers."
-        )
+        raise BadConfig("DATABASE_URL and REDIS_URL go together: set both, or neither to run the demo's own servers.")
     from core.embedded import (
         Embedded,
     )  # only the demo has these servers' binaries in use
@@ -213,9 +174,7 @@ def _psycopg(url: str) -> str:
     """Return the URL with the driver named: hosting platforms give postgres:// and postgresql://."""
     scheme, found, rest = url.partition("://")
     if not found or scheme not in {"postgres", "postgresql", "postgresql+psycopg"}:
-        raise BadConfig(
-            "DATABASE_URL must start with postgresql://; no other database is supported."
-        )
+        raise BadConfig("DATABASE_URL must start with postgresql://; no other database is supported.")
     return f"postgresql+psycopg://{rest}"
 
 
@@ -224,9 +183,7 @@ def _kept_secret(var_dir: pathlib.Path, name: str) -> str:
     path = var_dir / "secrets" / name
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     try:
-        with os.fdopen(
-            os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w"
-        ) as file:
+        with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
             file.write(secrets.token_urlsafe(48))
     except FileExistsError:
         pass
@@ -236,20 +193,26 @@ def _kept_secret(var_dir: pathlib.Path, name: str) -> str:
 def _link_keys(value: str) -> tuple[tuple[int, str], ...]:
     """Parse "2:newkey,1:oldkey", newest first."""
     try:
-        keys = tuple(
-            (int(version), key)
-            for version, key in (part.split(":", 1) for part in value.split(","))
-        )
+        keys = tuple((int(version), key) for version, key in (part.split(":", 1) for part in value.split(",")))
     except ValueError:
-        raise BadConfig(
-            "AMENDS_LINK_KEYS must look like 2:newkey,1:oldkey, newest first."
-        ) from None
+        raise BadConfig("AMENDS_LINK_KEYS must look like 2:newkey,1:oldkey, newest first.") from None
     for version, key in keys:
         if not 1 <= version <= 9 or len(key) < MIN_SECRET_LENGTH:
             raise BadConfig(
                 f"AMENDS_LINK_KEYS: version {version} must be 1 to 9 with {MIN_SECRET_LENGTH} characters or more."
             )
     return keys
+
+
+def _days(value: str) -> int | None:
+    """Parse a number of days; nothing is None."""
+    if not value:
+        return None
+    if not value.isdigit() or int(value) > 365:
+        raise BadConfig(
+            f"AMENDS_OUTCOME_DELAY_DAYS is {value}; it must be a whole number of days from 0 to 365, or empty."
+        )
+    return int(value)
 
 
 def _hosts(value: str, base_url: str) -> tuple[str, ...]:

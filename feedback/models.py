@@ -56,9 +56,7 @@ class Case(Model):
             "ix_case_desk",
             "due_at",
             "id",
-            postgresql_where=text(
-                "state IN ('open','recovery','waiting') AND NOT off_desk"
-            ),
+            postgresql_where=text("state IN ('open','recovery','waiting') AND NOT off_desk"),
         ),
         Index(
             "ix_case_assignee",
@@ -67,56 +65,38 @@ class Case(Model):
             postgresql_where=text("state IN ('open','recovery','waiting')"),
         ),
         Index("ix_case_customer", "customer_id", "opened_at"),
-        Index(
-            "ix_case_verify", "resolved_at", postgresql_where=text("state = 'resolved'")
-        ),
+        Index("ix_case_verify", "resolved_at", postgresql_where=text("state = 'resolved'")),
         Index("ix_case_opened_at", "opened_at"),
         Index("uq_case_reason", "reason", unique=True),
-        CheckConstraint(
-            "state <> 'closed' OR closed_at IS NOT NULL", name="closed_has_time"
-        ),
+        CheckConstraint("state <> 'closed' OR closed_at IS NOT NULL", name="closed_has_time"),
     )
     id: Mapped[Id]
     public_id: Mapped[PublicId]
-    number: Mapped[int] = mapped_column(
-        case_number, server_default=case_number.next_value(), unique=True
-    )
+    number: Mapped[int] = mapped_column(case_number, server_default=case_number.next_value(), unique=True)
     reason: Mapped[str]  # response:<id>, complaint:<id>, …: one case for one reason
     origin: Mapped[str]
     brand_id: Mapped[int] = mapped_column(ForeignKey("brand.id"))
     touchpoint_id: Mapped[int | None] = mapped_column(ForeignKey("touchpoint.id"))
     interaction_id: Mapped[int | None] = mapped_column(ForeignKey("interaction.id"))
-    customer_id: Mapped[int | None] = mapped_column(
-        ForeignKey("customer.id")
-    )  # None: can be worked, not written to
+    customer_id: Mapped[int | None] = mapped_column(ForeignKey("customer.id"))  # None: can be worked, not written to
     response_id: Mapped[int | None]  # surveys'; no key, because surveys lies above
-    survey_id: Mapped[
-        int | None
-    ]  # the survey and question that opened it: the outcome check asks the same
+    survey_id: Mapped[int | None]  # the survey and question that opened it: the outcome check asks the same
     question: Mapped[str | None]
     metric: Mapped[str | None]
     score: Mapped[int | None] = mapped_column(SmallInteger)
-    why: Mapped[list[str]] = mapped_column(
-        ARRAY(Text), default=list
-    )  # codes of what went wrong
+    why: Mapped[list[str]] = mapped_column(ARRAY(Text), default=list)  # codes of what went wrong
     summary: Mapped[str | None]  # a heading in our words
     words: Mapped[str | None]  # the customer's own words: personal, erasable
     language: Mapped[str]
-    wants: Mapped[str] = mapped_column(
-        default="none"
-    )  # phone, email or none: how the customer wants to be reached
+    wants: Mapped[str] = mapped_column(default="none")  # phone, email or none: how the customer wants to be reached
     state: Mapped[str] = mapped_column(default=CaseState.OPEN)
     priority: Mapped[str] = mapped_column(default=Priority.NORMAL)
     team_id: Mapped[int | None] = mapped_column(ForeignKey("team.id"))
     assignee_id: Mapped[int | None] = mapped_column(ForeignKey("staff.id"))
     assigned_at: Mapped[datetime | None]
     opened_at: Mapped[datetime]
-    due_at: Mapped[
-        datetime
-    ]  # of what is due next: the earliest running clock or open promise
-    next_act: Mapped[str] = mapped_column(
-        default="first_contact"
-    )  # a code: first_contact, promise, resolution, …
+    due_at: Mapped[datetime]  # of what is due next: the earliest running clock or open promise
+    next_act: Mapped[str] = mapped_column(default="first_contact")  # a code: first_contact, promise, resolution, …
     first_contact_at: Mapped[datetime | None]
     resolved_at: Mapped[datetime | None]
     fixed_at: Mapped[datetime | None]  # the customer's word
@@ -124,12 +104,8 @@ class Case(Model):
     won_back_at: Mapped[datetime | None]
     reopened: Mapped[int] = mapped_column(default=0)
     root_cause_id: Mapped[int | None] = mapped_column(ForeignKey("root_cause.id"))
-    last_entry_id: Mapped[int] = mapped_column(
-        default=0
-    )  # replies carry the last they saw
-    off_desk: Mapped[bool] = mapped_column(
-        default=False
-    )  # imported: comes to the desk only on request
+    last_entry_id: Mapped[int] = mapped_column(default=0)  # replies carry the last they saw
+    off_desk: Mapped[bool] = mapped_column(default=False)  # imported: comes to the desk only on request
     import_id: Mapped[int | None] = mapped_column(ForeignKey("import_run.id"))
     link_revoked_at: Mapped[datetime | None]
     brand: Mapped[Brand] = relationship()
@@ -177,9 +153,7 @@ class CaseClock(Model):
     kind: Mapped[str]
     target_minutes: Mapped[int]  # of working time
     calendar_id: Mapped[int] = mapped_column(ForeignKey("calendar.id"))
-    policy: Mapped[
-        str
-    ]  # which SLA policy set it, so that "why is this due at 14:12?" can be told
+    policy: Mapped[str]  # which SLA policy set it, so that "why is this due at 14:12?" can be told
     started_at: Mapped[datetime]
     due_at: Mapped[datetime]
     warn_at: Mapped[datetime]
@@ -187,13 +161,19 @@ class CaseClock(Model):
     stopped_at: Mapped[datetime | None]
     breached_at: Mapped[datetime | None]
 
+    @property
+    def is_running(self) -> bool:
+        return self.stopped_at is None and self.paused_at is None
+
+    @property
+    def is_paused(self) -> bool:
+        return self.stopped_at is None and self.paused_at is not None
+
 
 class ClockEvent(Model):
     __tablename__ = "clock_event"
     id: Mapped[Id]
-    clock_id: Mapped[int] = mapped_column(
-        ForeignKey("case_clock.id", ondelete="CASCADE"), index=True
-    )
+    clock_id: Mapped[int] = mapped_column(ForeignKey("case_clock.id", ondelete="CASCADE"), index=True)
     kind: Mapped[str]  # start, pause, resume, stop
     reason: Mapped[str | None]
     actor: Mapped[str]
@@ -214,9 +194,7 @@ class SlaPolicy(Model):
     resolution_minutes: Mapped[int]
     priority: Mapped[str] = mapped_column(default=Priority.NORMAL)
     team_id: Mapped[int | None] = mapped_column(ForeignKey("team.id"))
-    outcome_after_days: Mapped[int] = mapped_column(
-        default=7
-    )  # days after resolving until the customer is asked again
+    outcome_after_days: Mapped[int] = mapped_column(default=7)  # days after resolving until the customer is asked again
 
 
 class EntryKind(StrEnum):
@@ -241,9 +219,7 @@ class CaseEntry(Model):
     minutes: Mapped[int | None]  # of a call
     staff_id: Mapped[int | None] = mapped_column(ForeignKey("staff.id"))
     message_id: Mapped[int | None] = mapped_column(ForeignKey("message.id"))
-    form_key: Mapped[str | None] = mapped_column(
-        unique=True
-    )  # of the form that made it: a double click makes one
+    form_key: Mapped[str | None] = mapped_column(unique=True)  # of the form that made it: a double click makes one
     at: Mapped[datetime]
     erased_at: Mapped[datetime | None]
     staff: Mapped[Staff | None] = relationship()
@@ -266,16 +242,12 @@ class Promise(Model):
     id: Mapped[Id]
     public_id: Mapped[PublicId]
     case_id: Mapped[int] = mapped_column(ForeignKey("case.id", ondelete="CASCADE"))
-    kind: Mapped[str] = mapped_column(
-        default="other"
-    )  # contact: kept by the first contact itself; or other
+    kind: Mapped[str] = mapped_column(default="other")  # contact: kept by the first contact itself; or other
     words: Mapped[str]  # what the customer was told; erasable
     due_at: Mapped[datetime]
     due_local: Mapped[str | None]  # wall time as agreed, with due_zone
     due_zone: Mapped[str | None]
-    keeper_id: Mapped[int | None] = mapped_column(
-        ForeignKey("staff.id")
-    )  # None: the team
+    keeper_id: Mapped[int | None] = mapped_column(ForeignKey("staff.id"))  # None: the team
     made_by: Mapped[str]  # actor
     made_at: Mapped[datetime]
     state: Mapped[str] = mapped_column(default=PromiseState.OPEN)
@@ -303,9 +275,7 @@ class Resolution(Model):
 
     __tablename__ = "resolution"
     id: Mapped[Id]
-    case_id: Mapped[int] = mapped_column(
-        ForeignKey("case.id", ondelete="CASCADE"), index=True
-    )
+    case_id: Mapped[int] = mapped_column(ForeignKey("case.id", ondelete="CASCADE"), index=True)
     root_cause_id: Mapped[int] = mapped_column(ForeignKey("root_cause.id"))
     words: Mapped[str | None]
     by: Mapped[str]
@@ -353,19 +323,13 @@ class Complaint(Model):
     public_id: Mapped[PublicId]
     case_id: Mapped[int | None] = mapped_column(ForeignKey("case.id"), unique=True)
     brand_id: Mapped[int] = mapped_column(ForeignKey("brand.id"))
-    form_key: Mapped[str] = mapped_column(
-        unique=True
-    )  # a double click makes one complaint
+    form_key: Mapped[str] = mapped_column(unique=True)  # a double click makes one complaint
     reference: Mapped[str | None]
-    happened_on: Mapped[
-        str | None
-    ]  # as exact as the customer knows it: ISO date or month
+    happened_on: Mapped[str | None]  # as exact as the customer knows it: ISO date or month
     category: Mapped[str | None]
     wish: Mapped[str | None]
     via: Mapped[str | None]
-    typed_name: Mapped[
-        str | None
-    ]  # what a stranger typed attaches to nothing until confirmed by mail; erasable
+    typed_name: Mapped[str | None]  # what a stranger typed attaches to nothing until confirmed by mail; erasable
     typed_email: Mapped[str | None]
     typed_phone: Mapped[str | None]
     confirmed_at: Mapped[datetime | None]
@@ -379,10 +343,6 @@ class Complaint(Model):
 class Attachment(Model):
     __tablename__ = "attachment"
     id: Mapped[Id]
-    case_id: Mapped[int] = mapped_column(
-        ForeignKey("case.id", ondelete="CASCADE"), index=True
-    )
-    entry_id: Mapped[int | None] = mapped_column(
-        ForeignKey("case_entry.id", ondelete="CASCADE")
-    )
+    case_id: Mapped[int] = mapped_column(ForeignKey("case.id", ondelete="CASCADE"), index=True)
+    entry_id: Mapped[int | None] = mapped_column(ForeignKey("case_entry.id", ondelete="CASCADE"))
     file_id: Mapped[int] = mapped_column(ForeignKey("file.id"))

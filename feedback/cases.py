@@ -1,0 +1,317 @@
+"""Cases: opened by an unhappy answer, by hand or by an import, and found by who may see them."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, Final
+
+from sqlalchemy import insert, select
+from sqlalchemy.dialects.postgresql import insert as upsert
+from sqlalchemy.orm import joinedload
+from sqlalchemy.orm.attributes import set_committed_value
+
+from accounts import visibility
+from accounts.models import Staff
+from core import i18n
+from core.db import db, new_public_id
+from core.errors import NotFound
+from core.events import Event
+from customers.models import Brand, Customer, Touchpoint
+from customers.scales import Band, band
+from feedback import clocks, policies, public, reopening
+from feedback.actors import IMPORT, RULE, By, actor_of
+from feedback.models import Case, CaseState, ClockKind, Origin, Promise, PromiseState
+from feedback.state import lock, record, settle
+
+NUMBER: Final = re.compile(r"(?:AM-)?([0-9]{1,15})", re.IGNORECASE)
+CONTACTS: Final = ("phone", "email")
+
+
+@dataclass(frozen=True)
+class UnhappyAnswer:
+    """An answer as the recovery desk sees it. `threshold` is the highest score that opens a case; None: every negative one."""
+
+    response_id: int
+    survey_id: int
+    question: str
+    metric: str
+    score: int
+    brand: Brand
+    touchpoint_id: int | None
+    interaction_id: int | None
+    customer: Customer | None
+    why: Sequence[str]
+    words: str | None
+    language: str
+    wants: str  # phone, email or none
+    threshold: int | None = None
+
+    @property
+    def is_unhappy(self) -> bool:
+        if self.threshold is not None:
+            return self.score <= self.threshold
+        return band(self.metric, self.score) is Band.NEGATIVE
+
+
+@dataclass(frozen=True)
+class ByHand:
+    """A case that somebody opens for a customer; `form_key` makes a double click one case."""
+
+    brand: Brand
+    customer: Customer | None
+    summary: str
+    words: str | None
+    form_key: str
+    language: str = "en"
+    wants: str = "none"
+    touchpoint_id: int | None = None
+    metric: None = None
+    score: None = None
+    why: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class ImportedCase:
+    """A case as it was elsewhere: it keeps its time, has no running clocks and stays off the desk until somebody asks for it."""
+
+    reason: str  # response:<id>, complaint:<id>
+    origin: str
+    brand_id: int
+    opened_at: datetime
+    language: str
+    customer_id: int | None = None
+    touchpoint_id: int | None = None
+    interaction_id: int | None = None
+    response_id: int | None = None
+    survey_id: int | None = None
+    question: str | None = None
+    metric: str | None = None
+    score: int | None = None
+    why: Sequence[str] = ()
+    words: str | None = None
+    summary: str | None = None
+    import_id: int | None = None
+    attributes: dict[str, Any] = field(default_factory=dict)  # further columns of case, such as reopened
+
+
+def open_if_unhappy(answer: UnhappyAnswer, *, now: datetime) -> Case | None:
+    """Open a case with its clocks for an unhappy answer, and promise the contact it wished for; None for any other answer.
+
+    Four statements, three without a wish. One answer has one case: again returns the same.
+    """
+    if not answer.is_unhappy:
+        return None
+    wants = answer.wants if answer.customer is not None and answer.wants in CONTACTS else "none"
+    policy = policies.policy_for(answer, origin=Origin.ANSWER)
+    reason = f"response:{answer.response_id}"
+    due = clocks.due_for(policy.first_contact_minutes, since=now, calendar=policies.calendar(answer.brand.calendar_id))
+    case = _insert(
+        reason,
+        origin=Origin.ANSWER,
+        opened=answer,
+        policy=policy,
+        now=now,
+        due_at=due,
+        next_act="contact" if wants in CONTACTS else ClockKind.FIRST_CONTACT,
+        wants=wants,
+        response_id=answer.response_id,
+        survey_id=answer.survey_id,
+        question=answer.question,
+        interaction_id=answer.interaction_id,
+        words=answer.words,
+    )
+    if case is None:
+        return _with_reason(reason)
+    _start_clocks(case, policy, actor=RULE, now=now)
+    promise = _promise_contact(case, due, now) if wants in CONTACTS else None
+    _record_opening(case, by=RULE, policy=policy, promise=promise, now=now)
+    return case
+
+
+def open_by_hand(data: ByHand, *, by: By, now: datetime) -> Case:
+    """Open a case for a customer, or for nobody known; the same form sent twice opens one."""
+    policy = policies.policy_for(data, origin=Origin.HAND)
+    calendar = policies.calendar(data.brand.calendar_id)
+    reason = f"hand:{data.form_key}"
+    case = _insert(
+        reason,
+        origin=Origin.HAND,
+        opened=data,
+        policy=policy,
+        now=now,
+        due_at=clocks.due_for(policy.first_contact_minutes, since=now, calendar=calendar),
+        next_act=ClockKind.FIRST_CONTACT,
+        wants=data.wants,
+        summary=data.summary,
+        words=data.words,
+    )
+    if case is None:
+        return _with_reason(reason)
+    _start_clocks(case, policy, actor=actor_of(by), now=now)
+    _record_opening(case, by=by, policy=policy, promise=None, now=now)
+    return case
+
+
+def open_imported(imported: ImportedCase, *, now: datetime) -> Case:
+    """Keep one imported case; again returns the same."""
+    open_many_imported([imported], now=now)
+    return _with_reason(imported.reason)
+
+
+def open_many_imported(many: Sequence[ImportedCase], *, now: datetime) -> list[int]:
+    """Keep imported cases, return the ids of the new ones; two statements, however many. Nothing is due, promised or sent."""
+    if not many:
+        return []
+    statement = upsert(Case).on_conflict_do_nothing(index_elements=["reason"])
+    returned = statement.returning(Case.id, Case.customer_id, Case.opened_at)
+    new = db.session.execute(returned, [_imported_row(each) for each in many]).all()
+    if new:
+        shared = {"kind": "case.opened", "version": 1, "actor": IMPORT, "data": {"kept_at": now.isoformat()}}
+        rows = [shared | {"at": row.opened_at, "customer_id": row.customer_id, "case_id": row.id} for row in new]
+        db.session.execute(insert(Event), rows)
+    return [row.id for row in new]
+
+
+def _imported_row(each: ImportedCase) -> dict[str, Any]:
+    row = {name: getattr(each, name) for name in ImportedCase.__dataclass_fields__ if name != "attributes"}
+    return {
+        **row,
+        "why": list(each.why),
+        "public_id": new_public_id(),
+        "due_at": each.opened_at,
+        "next_act": "none",
+        "off_desk": True,
+        **each.attributes,
+    }
+
+
+def bring_to_desk(case: Case, *, by: By, now: datetime) -> None:
+    """Start work on an imported case: its clocks run from now."""
+    lock(case)
+    if not case.off_desk:
+        return
+    case.off_desk = False
+    record(case, "case.brought_to_desk", by=by, now=now)
+    if case.is_open:
+        policy = policies.policy_for(case, origin=case.origin)
+        _start_clocks(case, policy, actor=actor_of(by), now=now)
+        settle(case, now=now)
+    else:
+        reopening.reopen(case, because="staff", by=by, now=now)
+
+
+def number_of(text: str) -> int | None:
+    """Return the number in `AM-2417` or `2417`, or None for anything else."""
+    match = NUMBER.fullmatch(text.strip())
+    return int(match[1]) if match else None
+
+
+def visible(staff: Staff, number: str) -> Case:
+    """Return a case with what its page shows of it, or raise NotFound, also when its brand is not this person's."""
+    found = number_of(number)
+    query = visibility.visible_to(staff, select(Case).where(Case.number == found), Case.brand_id)
+    case = db.session.scalar(query.options(*RELATED)) if found is not None else None
+    if case is None:
+        raise NotFound
+    return case
+
+
+def by_public_id(public_id: str) -> Case | None:
+    """Return the case a customer's link names."""
+    return db.session.scalar(select(Case).where(Case.public_id == public_id).options(*RELATED))
+
+
+RELATED: Final = (
+    joinedload(Case.brand),
+    joinedload(Case.touchpoint),
+    joinedload(Case.customer),
+    joinedload(Case.assignee).joinedload(Staff.team),
+    joinedload(Case.interaction),
+)
+
+
+def _insert(
+    reason: str,
+    *,
+    origin: Origin,
+    opened: UnhappyAnswer | ByHand,
+    policy: policies.Policy,
+    now: datetime,
+    **columns: Any,
+) -> Case | None:
+    """Insert a case in one statement and return it with its relations, or None when the reason has one already."""
+    row = {
+        "public_id": new_public_id(),
+        "reason": reason,
+        "origin": origin,
+        "brand_id": opened.brand.id,
+        "touchpoint_id": opened.touchpoint_id,
+        "customer_id": opened.customer.id if opened.customer else None,
+        "metric": opened.metric,
+        "score": opened.score,
+        "why": list(opened.why),
+        "language": opened.language,
+        "state": CaseState.OPEN,
+        "priority": policy.priority,
+        "team_id": policy.team_id,
+        "opened_at": now,
+    }
+    statement = upsert(Case).values(**row, **columns).on_conflict_do_nothing(index_elements=["reason"])
+    case = db.session.scalar(statement.returning(Case))
+    if case is not None:
+        set_committed_value(case, "brand", opened.brand)
+        set_committed_value(case, "customer", opened.customer)
+    return case
+
+
+def _with_reason(reason: str) -> Case:
+    return db.session.execute(select(Case).where(Case.reason == reason).options(*RELATED)).scalar_one()
+
+
+def _start_clocks(case: Case, policy: policies.Policy, *, actor: str, now: datetime) -> None:
+    targets = [
+        clocks.Target(ClockKind.FIRST_CONTACT, policy.first_contact_minutes),
+        clocks.Target(ClockKind.RESOLUTION, policy.resolution_minutes),
+    ]
+    if case.first_contact_at is not None:
+        targets = targets[1:]
+    clocks.start(case.id, targets, policy=policy.name, calendar_id=case.brand.calendar_id, actor=actor, now=now)
+
+
+def _promise_contact(case: Case, due: datetime, now: datetime) -> int:
+    """Promise the first contact by the end of its clock; return the promise's id."""
+    with i18n.use_language(case.language, zone=case.brand.zone):
+        words = public.contact_words(case.wants)
+    promise = Promise(
+        case_id=case.id,
+        kind="contact",
+        words=words,
+        due_at=due,
+        due_zone=case.brand.zone,
+        made_by=RULE,
+        made_at=now,
+        state=PromiseState.OPEN,
+    )
+    db.session.add(promise)
+    db.session.flush()
+    return promise.id
+
+
+def _record_opening(case: Case, *, by: By, policy: policies.Policy, promise: int | None, now: datetime) -> None:
+    """Write the case's first events in one statement."""
+    shared = {"version": 1, "at": now, "actor": actor_of(by), "customer_id": case.customer_id, "case_id": case.id}
+    rows = [
+        shared | {"kind": "case.opened", "data": {"origin": case.origin, "policy": policy.name, "score": case.score}}
+    ]
+    if promise is not None:
+        rows.append(shared | {"kind": "promise.made", "data": {"promise": promise}})
+    db.session.execute(insert(Event), rows)
+
+
+def touchpoints_of(brand_id: int | None) -> list[Touchpoint]:
+    """Return the touchpoints in use, of one brand or of all, by name."""
+    query = select(Touchpoint).where(Touchpoint.archived_at.is_(None)).order_by(Touchpoint.name, Touchpoint.id)
+    return list(db.session.scalars(query.where(Touchpoint.brand_id == brand_id) if brand_id else query))

@@ -1,0 +1,192 @@
+"""What somebody told a customer would happen by when: made, kept, kept late, broken, agreed anew."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from dataclasses import dataclass
+from datetime import date, datetime, time
+
+from flask_babel import gettext as _
+from sqlalchemy import select, update
+
+from accounts.models import Staff
+from core import working_time
+from core.db import db
+from core.errors import Conflict, Refusal
+from feedback import reopening
+from feedback.actors import RULE, By, actor_of
+from feedback.models import OPEN_STATES, Case, Promise, PromiseState
+from feedback.state import lock, raise_priority, record, settle
+
+
+class InThePast(Refusal):
+    code = "in-the-past"
+
+    def sentence(self) -> str:
+        return _("That time has passed. A promise needs a time that is still to come.")
+
+
+class PromiseEnded(Conflict):
+    code = "promise-ended"
+
+    def sentence(self) -> str:
+        return _("This promise has already ended. Make a new one instead.")
+
+
+@dataclass(frozen=True)
+class Appointment:
+    """A wall time as people agree it: a day, a time and the IANA zone it is meant in."""
+
+    day: date
+    wall: time
+    zone: str
+
+    @property
+    def at(self) -> datetime:
+        """The aware UTC moment: after a DST gap the first valid one, in an overlap the first."""
+        return working_time.local_moment(self.day, self.wall, self.zone)
+
+    @property
+    def local(self) -> str:
+        return f"{self.day.isoformat()}T{self.wall.isoformat('minutes')}"
+
+
+def make(
+    case: Case,
+    *,
+    words: str,
+    when: Appointment,
+    keeper: Staff | None,
+    by: By,
+    now: datetime,
+    form_key: str | None = None,
+) -> Promise:
+    """Promise a customer something by a time; the same form sent twice makes one promise. Raises InThePast."""
+    lock(case)
+    if form_key and (again := db.session.scalar(select(Promise).where(Promise.form_key == form_key))):
+        return again
+    if when.at <= now:
+        raise InThePast(field="on")
+    promise = Promise(
+        case_id=case.id,
+        words=words,
+        due_at=when.at,
+        due_local=when.local,
+        due_zone=when.zone,
+        keeper_id=keeper.id if keeper else None,
+        keeper=keeper,
+        made_by=actor_of(by),
+        made_at=now,
+        state=PromiseState.OPEN,
+        form_key=form_key,
+    )
+    db.session.add(promise)
+    db.session.flush()
+    record(case, "promise.made", by=by, now=now, promise=promise.id)
+    settle(case, now=now)
+    return promise
+
+
+def keep(promise: Promise, *, case: Case, by: By, now: datetime) -> None:
+    """Note that a promise is fulfilled: kept, or late when its time has passed. A second time changes nothing."""
+    lock(case)
+    db.session.refresh(promise)
+    if promise.state in (PromiseState.KEPT, PromiseState.LATE):
+        return
+    if promise.state == PromiseState.RENEGOTIATED:
+        raise PromiseEnded
+    _end(promise, _kept_state(promise, now), case=case, by=by, now=now)
+    settle(case, now=now)
+
+
+def keep_contact(case: Case, *, by: By, now: datetime) -> None:
+    """Note that the promised contact happened. The caller holds the case's lock and settles it."""
+    waiting = select(Promise).where(
+        Promise.case_id == case.id,
+        Promise.kind == "contact",
+        Promise.state.in_((PromiseState.OPEN, PromiseState.BROKEN)),
+    )
+    for promise in db.session.scalars(waiting):
+        _end(promise, _kept_state(promise, now), case=case, by=by, now=now)
+
+
+def _kept_state(promise: Promise, now: datetime) -> PromiseState:
+    return PromiseState.KEPT if now <= promise.due_at else PromiseState.LATE
+
+
+def _end(promise: Promise, state: PromiseState, *, case: Case, by: By, now: datetime) -> None:
+    promise.state, promise.ended_at, promise.ended_by = state, now, actor_of(by)
+    record(case, f"promise.{state}", by=by, now=now, promise=promise.id)
+
+
+def renegotiate(
+    promise: Promise,
+    *,
+    case: Case,
+    words: str,
+    when: Appointment,
+    by: By,
+    now: datetime,
+    form_key: str | None = None,
+) -> Promise:
+    """Agree on something else before the time is over; the old promise stays visible. Raises PromiseEnded, InThePast."""
+    lock(case)
+    db.session.refresh(promise)
+    if promise.state != PromiseState.OPEN:
+        raise PromiseEnded
+    fresh = make(case, words=words, when=when, keeper=promise.keeper, by=by, now=now, form_key=form_key)
+    promise.replaced_by_id = fresh.id
+    _end(promise, PromiseState.RENEGOTIATED, case=case, by=by, now=now)
+    settle(case, now=now)
+    return fresh
+
+
+def of(case_id: int) -> list[Promise]:
+    """Return the promises of a case, oldest first."""
+    return list(
+        db.session.scalars(select(Promise).where(Promise.case_id == case_id).order_by(Promise.made_at, Promise.id))
+    )
+
+
+def break_overdue(*, now: datetime, limit: int = 200) -> int:
+    """Break up to `limit` promises whose time has passed; return how many. For the clock process.
+
+    Each raises its case; one that is resolved or closed opens again. Cases that somebody works on this moment are left
+    for the next time.
+    """
+    overdue = select(Promise.case_id).where(Promise.state == PromiseState.OPEN, Promise.due_at < now)
+    ids = db.session.scalars(overdue.order_by(Promise.due_at).limit(limit)).all()
+    if not ids:
+        return 0
+    held = db.session.scalars(
+        select(Case).where(Case.id.in_(set(ids))).order_by(Case.id).with_for_update(skip_locked=True),
+        execution_options={"populate_existing": True},
+    ).all()
+    broken = _break({case.id for case in held}, now)
+    for case in held:
+        for promise_id in broken.get(case.id, ()):
+            record(case, "promise.broken", by=RULE, now=now, promise=promise_id)
+        if broken.get(case.id):
+            _raise(case, now)
+    return sum(map(len, broken.values()))
+
+
+def _break(case_ids: set[int], now: datetime) -> dict[int, list[int]]:
+    rows = db.session.execute(
+        update(Promise)
+        .where(Promise.case_id.in_(case_ids), Promise.state == PromiseState.OPEN, Promise.due_at < now)
+        .values(state=PromiseState.BROKEN, ended_at=now, ended_by=RULE)
+        .returning(Promise.id, Promise.case_id)
+        .execution_options(synchronize_session="fetch")
+    )
+    found: dict[int, list[int]] = defaultdict(list)
+    for row in rows:
+        found[row.case_id].append(row.id)
+    return found
+
+
+def _raise(case: Case, now: datetime) -> None:
+    raise_priority(case)
+    if case.state not in OPEN_STATES:
+        reopening.reopen(case, because="broken_promise", by=RULE, now=now)
+    settle(case, now=now)
