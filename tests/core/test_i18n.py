@@ -139,6 +139,7 @@ def test_the_extraction_finds_what_customers_see() -> None:
         ("templates/feedback/public_case.html", True),
         ("templates/notifications/reward.1.txt", True),
         ("surveys/views/public.py", True),
+        ("templates/notifications/staff_reset.1.html", False),
         ("templates/base.html", False),
         ("feedback/views/staff.py", False),
     ],

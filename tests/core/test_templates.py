@@ -45,10 +45,10 @@ def name_of(path: Path) -> str:
 
 
 @pytest.mark.parametrize("path", TEMPLATES, ids=name_of)
-def test_every_template_compiles(app: Flask, path: Path) -> None:
+def test_every_template_compiles(the_app: Flask, path: Path) -> None:
     source = path.read_text(encoding="utf-8")
 
-    app.jinja_env.compile(source, name_of(path))
+    the_app.jinja_env.compile(source, name_of(path))  # with the filters of every room
 
 
 @pytest.mark.parametrize("path", PAGES, ids=name_of)
