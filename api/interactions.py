@@ -1,4 +1,4 @@
-"""POST /api/v1/interactions: what happened between a customer and the company, as the shop or the phone system tells it."""
+"""POST /api/v1/interactions: what happened between customer and company, as the shop or the phone system tells it."""
 
 from __future__ import annotations
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 import re
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
@@ -126,12 +125,11 @@ class Attributes(fields.Dict):
     def _fault(self, name: str, item: Any) -> str | None:
         if not name or len(name) > self.LONGEST_NAME or _CONTROL.search(name):
             return f"A name must have 1 to {self.LONGEST_NAME} printable characters."
-        if isinstance(item, str):
-            if len(item) > self.LONGEST_TEXT or _CONTROL.search(item):
-                return f"It must have at most {self.LONGEST_TEXT} characters, and no control characters."
-        elif (isinstance(item, int) and not isinstance(item, bool) and abs(item) >= 2**63) or (isinstance(item, float) and not math.isfinite(item)):
+        if isinstance(item, str) and (len(item) > self.LONGEST_TEXT or _CONTROL.search(item)):
+            return f"It must have at most {self.LONGEST_TEXT} characters, and no control characters."
+        if isinstance(item, int | float) and not abs(item) < 2**63:  # also true of what is no number and of infinity
             return "The number is too large."
-        elif not isinstance(item, int | float | None):
+        if not isinstance(item, str | int | float | None):
             return "It must be text, a number, true, false or null."
         return None
 

@@ -1,0 +1,20 @@
+"""Writing Northwind's house and year into an empty database."""
+
+from __future__ import annotations
+
+from cli.northwind import house
+from cli.northwind.year import Year
+from core import clock
+from core.db import db
+from insights import rollups
+
+
+def write(*, interactions: int, password: str) -> int:
+    """Write everything and commit once; then take the answers into the roll-ups. Return how many rows were copied."""
+    now = clock.now()
+    written = Year(house.build(password=password, now=now), interactions=interactions, now=now).write()
+    db.session.commit()
+    while rollups.fold(now=now):
+        db.session.commit()
+    db.session.commit()
+    return written

@@ -1,0 +1,186 @@
+"""A score over a period, whole and by group, from the roll-ups; the page, the exports and the API all ask here."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import date, timedelta
+from enum import StrEnum
+from typing import Any, Final
+
+from sqlalchemy import ColumnElement, func, select
+
+from core.db import db
+from core.errors import BadInput
+from customers.models import Brand, Touchpoint
+from insights.models import Rollup
+from surveys import scoring
+from surveys.models import Survey, SurveyVersion
+from surveys.scoring import Figure, Metric
+
+Counts = dict[int, int]
+
+
+class GroupBy(StrEnum):
+    TOUCHPOINT = "touchpoint"
+    CHANNEL = "channel"
+    LANGUAGE = "language"
+    BRAND = "brand"
+    SURVEY = "survey"
+    VERSION = "version"
+    DAY = "day"
+    WEEK = "week"
+    MONTH = "month"
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What is asked for: a metric, first answers unless `kind` is outcome, from `start` to `end`, both days included.
+
+    Days are those of each brand's zone. Empty restrictions mean all.
+    """
+
+    metric: Metric
+    start: date
+    end: date
+    survey_ids: tuple[int, ...] = ()
+    touchpoint_ids: tuple[int, ...] = ()
+    brand_ids: tuple[int, ...] = ()
+    channels: tuple[str, ...] = ()
+    languages: tuple[str, ...] = ()
+    kind: str = "first"
+
+    def moved(self, *, start: date, end: date) -> Asked:
+        """Return the same question about another period."""
+        return Asked(**{**self.__dict__, "start": start, "end": end})
+
+
+@dataclass(frozen=True)
+class Group:
+    """One group's figure; `key` is what the API calls it, `name` what people do."""
+
+    key: str
+    name: str
+    figure: Figure
+    counts: Counts = field(repr=False)
+
+
+@dataclass(frozen=True)
+class Report:
+    """A figure with its counts by score, and its groups in their natural order."""
+
+    figure: Figure
+    counts: Counts
+    groups: tuple[Group, ...] = ()
+
+    def to_json(self) -> dict[str, Any]:
+        """Return {"metric", "n", "value", "low", "high", "few", "groups"}; a group adds its "key" and "name"."""
+        groups = [{"key": group.key, "name": group.name} | group.figure.to_json() for group in self.groups]
+        return self.figure.to_json() | {"groups": groups}
+
+
+_PERIODS: Final = {GroupBy.DAY: "day", GroupBy.WEEK: "week", GroupBy.MONTH: "month"}
+_COLUMNS: Final[Mapping[GroupBy, ColumnElement[Any]]] = {
+    GroupBy.TOUCHPOINT: Rollup.__table__.c.touchpoint_id,
+    GroupBy.CHANNEL: Rollup.__table__.c.channel,
+    GroupBy.LANGUAGE: Rollup.__table__.c.language,
+    GroupBy.BRAND: Rollup.__table__.c.brand_id,
+    GroupBy.SURVEY: Rollup.__table__.c.survey_id,
+    GroupBy.VERSION: Rollup.__table__.c.version_id,
+}
+
+
+def report(asked: Asked, *, group_by: GroupBy | None = None) -> Report:
+    """Return the figure and its groups in at most two statements, whatever the number of answers."""
+    if group_by is None:
+        counts = _counts(asked)
+        return Report(scoring.figure(asked.metric, counts), counts)
+    grouped = _grouped(asked, group_by)
+    total: Counts = defaultdict(int)
+    for counts in grouped.values():
+        for score, count in counts.items():
+            total[score] += count
+    keys = _names(group_by, grouped)
+    groups = [
+        Group(*keys[value], scoring.figure(asked.metric, counts), counts)
+        for value, counts in sorted(grouped.items(), key=lambda item: str(item[0]))
+    ]
+    return Report(scoring.figure(asked.metric, total), dict(total), tuple(groups))
+
+
+def rolling(asked: Asked, *, days: int, step: int) -> list[tuple[date, Figure]]:
+    """Return the figure of the `days` days up to each `step`th day of the period, oldest first, from one statement."""
+    wider = asked.moved(start=asked.start - timedelta(days=days), end=asked.end)
+    by_day = _grouped(wider, GroupBy.DAY)
+    ends = [asked.end - timedelta(days=step * back) for back in range((asked.end - asked.start).days // step + 1)]
+    return [(end, scoring.figure(asked.metric, _window(by_day, end, days))) for end in reversed(ends)]
+
+
+def survey_ids(key: str | None) -> tuple[int, ...]:
+    """Return the ids a survey's key stands for, or () for no key; raises BadInput for an unknown one."""
+    if not key:
+        return ()
+    survey_id = db.session.scalar(select(Survey.id).where(Survey.key == key))
+    if survey_id is None:
+        raise BadInput([{"field": "survey", "detail": "There is no survey with this key."}])
+    return (survey_id,)
+
+
+def _window(by_day: Mapping[Any, Counts], end: date, days: int) -> Counts:
+    window: Counts = defaultdict(int)
+    for back in range(days):
+        for score, count in by_day.get(end - timedelta(days=back), {}).items():
+            window[score] += count
+    return window
+
+
+def _counts(asked: Asked) -> Counts:
+    query = select(Rollup.score, func.sum(Rollup.count)).where(*_restrictions(asked)).group_by(Rollup.score)
+    return {score: int(count) for score, count in db.session.execute(query)}
+
+
+def _grouped(asked: Asked, group_by: GroupBy) -> dict[Any, Counts]:
+    column = _column(group_by)
+    query = select(column, Rollup.score, func.sum(Rollup.count)).where(*_restrictions(asked))
+    grouped: dict[Any, Counts] = defaultdict(dict)
+    for value, score, count in db.session.execute(query.group_by(column, Rollup.score)):
+        grouped[value][score] = int(count)
+    return grouped
+
+
+def _column(group_by: GroupBy) -> ColumnElement[Any]:
+    if group_by is GroupBy.DAY:
+        return Rollup.__table__.c.day
+    if group_by in _PERIODS:
+        return func.date_trunc(_PERIODS[group_by], Rollup.day).cast(Rollup.__table__.c.day.type)
+    return _COLUMNS[group_by]
+
+
+def _restrictions(asked: Asked) -> Iterable[ColumnElement[bool]]:
+    yield Rollup.day.between(asked.start, asked.end)
+    yield Rollup.metric == asked.metric
+    yield Rollup.kind == asked.kind
+    for column, wanted in (
+        (Rollup.survey_id, asked.survey_ids),
+        (Rollup.touchpoint_id, asked.touchpoint_ids),
+        (Rollup.brand_id, asked.brand_ids),
+        (Rollup.channel, asked.channels),
+        (Rollup.language, asked.languages),
+    ):
+        if wanted:
+            yield column.in_(wanted)
+
+
+def _names(group_by: GroupBy, values: Iterable[Any]) -> dict[Any, tuple[str, str]]:
+    """Return each group's key and name; rows without a touchpoint are "none"."""
+    known: dict[Any, tuple[str, str]] = {value: (str(value), str(value)) for value in values}
+    models: dict[GroupBy, Any] = {GroupBy.TOUCHPOINT: Touchpoint, GroupBy.BRAND: Brand, GroupBy.SURVEY: Survey}
+    if model := models.get(group_by):
+        rows = db.session.execute(select(model.id, model.key, model.name).where(model.id.in_(known)))
+        known |= {row.id: (row.key, row.name) for row in rows} | ({0: ("none", "None")} if 0 in known else {})
+    elif group_by is GroupBy.VERSION:
+        query = select(SurveyVersion.id, Survey.key, SurveyVersion.number).join(Survey)
+        for row in db.session.execute(query.where(SurveyVersion.id.in_(known))):
+            known[row.id] = (f"{row.key}/{row.number}", f"{row.key} {row.number}")
+    return known
