@@ -1,0 +1,165 @@
+"""Rows for tests, as small as they can be: each function makes one thing, flushes it and returns it.
+
+Whoever needs a thing first adds its function at the end. Names and addresses are counted, so that nothing collides.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from itertools import count
+from typing import Any
+
+from accounts import api_keys, staff
+from accounts.models import ApiKey, Staff, Team
+from core import clock
+from core.db import db
+from customers.models import Brand, Calendar, Customer, Interaction, Stage, Touchpoint
+from incentives import programmes
+from incentives.models import Fulfilment, Programme, ProgrammeState, Trigger
+from feedback import cases
+from feedback.models import Case, RootCause
+
+PASSWORD = "seven tents in the rain"  # of everybody made here
+_numbers = count(1)
+
+
+def make_brand(**more: Any) -> Brand:
+    """A brand in Berlin that works Monday to Friday, 9 to 18."""
+    number = next(_numbers)
+    days = ("mon", "tue", "wed", "thu", "fri")
+    calendar = Calendar(
+        name=f"Calendar {number}", zone="Europe/Berlin", weekly={day: [["09:00", "18:00"]] for day in days}
+    )
+    values: dict[str, Any] = {
+        "key": f"brand-{number}",
+        "name": f"Brand {number}",
+        "colour": "#115e79",
+        "sender_name": "Northwind Outdoor",
+        "sender_address": "care@northwind.example",
+        "zone": "Europe/Berlin",
+        "currency": "EUR",
+        "language": "en",
+        "calendar": calendar,
+    }
+    brand = Brand(**{**values, **more})
+    db.session.add(brand)
+    db.session.flush()
+    return brand
+
+
+def make_team(brand: Brand | None = None, **more: Any) -> Team:
+    team = Team(**{"name": f"Team {next(_numbers)}", "brand": brand, **more})
+    db.session.add(team)
+    db.session.flush()
+    return team
+
+
+def make_staff(role: str = "agent", *, now: datetime | None = None, **more: Any) -> Staff:
+    """A member of staff with one role (or `roles=`) who can sign in with PASSWORD; `client.sign_in(staff)` does."""
+    number = next(_numbers)
+    values: dict[str, Any] = {"name": f"Ana Person{number}", "roles": [role], "password": PASSWORD}
+    email = more.pop("email", f"staff-{number}@northwind.example")
+    return staff.create(email, by="system", now=now or clock.now(), **{**values, **more})
+
+
+def make_api_key(*scopes: str, **more: Any) -> tuple[ApiKey, str]:
+    """A key with scopes (default: all) and its secret."""
+    wanted = scopes or tuple(api_keys.SCOPES)
+    return api_keys.create("Test system", wanted, by=None, now=clock.now(), **more)
+
+
+def make_touchpoint(brand: Brand | None = None, **more: Any) -> Touchpoint:
+    number = next(_numbers)
+    stage = Stage(key=f"stage-{number}", name="Get help", position=number % 1000)
+    values: dict[str, Any] = {
+        "key": f"touchpoint-{number}",
+        "name": f"Phone call {number}",
+        "brand": brand or make_brand(),
+        "stage": stage,
+        "icon": "phone",
+        "phrases": {"en": "your call", "de": "Ihren Anruf", "ar": "مكالمتك"},
+    }
+    touchpoint = Touchpoint(**{**values, **more})
+    db.session.add(touchpoint)
+    db.session.flush()
+    return touchpoint
+
+
+def make_customer(**more: Any) -> Customer:
+    number = next(_numbers)
+    values: dict[str, Any] = {
+        "external_id": f"C-{number}",
+        "name": "Hanna Keller",
+        "email": f"hanna-{number}@customer.example",
+        "language": "en",
+        "created_at": clock.now(),
+    }
+    customer = Customer(**{**values, **more})
+    db.session.add(customer)
+    db.session.flush()
+    return customer
+
+
+def make_interaction(
+    touchpoint: Touchpoint | None = None, customer: Customer | None = None, **more: Any
+) -> Interaction:
+    number = next(_numbers)
+    values: dict[str, Any] = {
+        "touchpoint": touchpoint or make_touchpoint(),
+        "customer": customer,
+        "reference": f"R-{number}",
+        "occurred_at": clock.now(),
+        "received_at": clock.now(),
+        "channel": "phone",
+        "attributes": {},
+    }
+    interaction = Interaction(**{**values, **more})
+    db.session.add(interaction)
+    db.session.flush()
+    return interaction
+
+
+def make_case(brand: Brand | None = None, *, now: datetime | None = None, **more: Any) -> Case:
+    """A case opened by an unhappy answer, with running clocks; `more` are fields of cases.UnhappyAnswer."""
+    number = next(_numbers)
+    values: dict[str, Any] = {
+        "response_id": number,
+        "survey_id": 1,
+        "question": "recommend",
+        "metric": "nps",
+        "score": 2,
+        "brand": brand or make_brand(),
+        "touchpoint_id": None,
+        "interaction_id": None,
+        "why": ["late_or_damaged"],
+        "words": "The tent came four days late.",
+        "language": "en",
+        "wants": "phone",
+    }
+    customer = more.pop("customer") if "customer" in more else make_customer()
+    answer = cases.UnhappyAnswer(customer=customer, **{**values, **more})
+    case = cases.open_if_unhappy(answer, now=now or clock.now())
+    assert case is not None
+    return case
+
+
+def make_root_cause(**more: Any) -> RootCause:
+    number = next(_numbers)
+    cause = RootCause(**{"key": f"cause-{number}", "name": f"Courier damage {number}", **more})
+    db.session.add(cause)
+    db.session.flush()
+    return cause
+
+
+def make_programme(brand: Brand | None = None, *, budget: int = 5000, running: bool = True, **more: Any) -> Programme:
+    """A running programme of generated vouchers of €5 for answering; `budget` in cents. `more`: its columns."""
+    now = clock.now()
+    values: dict[str, Any] = {"trigger": Trigger.ANSWERED, "fulfilment": Fulfilment.GENERATED, "code_prefix": "THANKS"}
+    values |= {"name": "Thank-you for answering", "reward_minor": 500, "terms": {"en": "One order over €20."}} | more
+    trigger, brand = values.pop("trigger"), brand or make_brand()
+    rules = programmes.Rules(starts_at=now - timedelta(days=1), **values)
+    programme = programmes.create(rules, trigger=trigger, brand=brand, budget_minor=budget, by="system", now=now)
+    if running:
+        programme.state = ProgrammeState.RUNNING
+        db.session.flush()
+    return programme
