@@ -11,6 +11,7 @@ from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from core.db import Id, Json, Model, PublicId
 from customers.models import Brand, Customer, Interaction, Touchpoint
+from incentives.models import Programme
 
 
 class Survey(Model):
@@ -73,6 +74,7 @@ class InvitationRule(Model):
     active: Mapped[bool] = mapped_column(Boolean, default=True)
     touchpoint: Mapped[Touchpoint] = relationship()
     survey: Mapped[Survey] = relationship()
+    programme: Mapped[Programme | None] = relationship()
 
 
 class Decision(Model):

@@ -4,8 +4,16 @@ from __future__ import annotations
 
 from flask import Flask
 
-from surveys import models  # noqa: F401  # imported so that migrations know the tables
+from surveys import (  # imported so that migrations know the tables and the outbox its handlers
+    invitations,  # noqa: F401
+    models,  # noqa: F401
+    outcomes,  # noqa: F401
+    reactions,  # noqa: F401
+)
+from surveys.views import public
 
 
 def init_app(app: Flask) -> None:
     """Register what this room serves."""
+    app.register_blueprint(public.blueprint)
+    app.register_blueprint(public.brands)

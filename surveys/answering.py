@@ -1,0 +1,223 @@
+"""Answering: one response per link under any race, safe when the customer sees "thank you".
+
+The transaction holds the response, the spending of the link, the case of an unhappy customer and one row of outbox work; the
+customer's profile, the timeline, the reward and the outcome follow behind it (`surveys.reactions`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, Final
+
+from sqlalchemy import Select, exists, insert, literal, select, update
+from sqlalchemy.dialects.postgresql import insert as upsert
+from wtforms import Form
+
+from core import outbox
+from core.db import db, new_public_id
+from core.errors import Gone
+from feedback import cases
+from feedback.cases import UnhappyAnswer
+from feedback.models import Case
+from surveys.definition import Definition
+from surveys.kinds.base import Coded
+from surveys.models import Invitation, InvitationState, Response, ResponseState
+from surveys.opened import OPEN_STATES, Opened
+
+_invitation, _response = Invitation.__table__, Response.__table__
+NO_CONTACT: Final = "none"
+
+
+class AlreadyAnswered(Gone):
+    """The link was spent before, perhaps a moment ago by a second click; the thank-you page shows what was answered."""
+
+    code = "already-answered"
+
+
+@dataclass(frozen=True)
+class Answers:
+    """A valid form as it is kept: coded answers by question (None: asked and left blank), and the customer's words."""
+
+    coded: Mapping[str, Coded] = field(default_factory=dict)
+    words: str | None = None
+
+    def of_kind(self, asked: Definition, kind: str) -> Coded:
+        """Return the answer to the first question of a kind that was asked."""
+        return next((self.coded[each.key] for each in asked.questions if each.kind == kind and each.key in self.coded), None)
+
+
+@dataclass(frozen=True)
+class Submitted:
+    response_id: int
+    public_id: str
+    case: Case | None
+
+
+def read(asked: Definition, form: Form) -> Answers | None:
+    """Return the answers of a filled form, or None with the faults on its fields.
+
+    Questions that do not apply to what was answered before them are taken out of the form: whatever was sent for them is
+    neither checked nor kept.
+    """
+    coded: dict[str, Coded] = {}
+    words: list[str] = []
+    for question in asked.questions:
+        if question.key not in form:
+            continue
+        if not asked.applies(question, coded):
+            del form[question.key]
+            continue
+        one = form[question.key]
+        if one.validate(form):
+            coded[question.key] = question.coded(one.data)
+            if question.holds_words and one.data:
+                words.append(one.data)
+    if any(one.errors for one in form):
+        return None
+    return Answers(coded, "\n\n".join(words) or None)
+
+
+def submit(opened: Opened, asked: Definition, answers: Answers, *, form_key: str | None = None, now: datetime) -> Submitted:
+    """Keep one response and spend its link, in one statement; open a case if the customer is unhappy.
+
+    `opened` comes from `opened.to_answer`, with brand and customer. Raises AlreadyAnswered for whoever comes second: the
+    row waits for the first one's commit, so exactly one response stays. Does not commit.
+    """
+    row = _row(opened, asked, answers, form_key, now)
+    response_id = _insert_unlinked(row) if opened.invitation_id is None else _spend_and_insert(opened.invitation_id, row, now)
+    if response_id is None:
+        raise AlreadyAnswered
+    case = _open_case(opened, asked, answers, response_id, row, now)
+    outbox.later("response.react", key=str(response_id), due_at=now, response_id=response_id)
+    return Submitted(response_id, row["public_id"], case)
+
+
+def _row(opened: Opened, asked: Definition, answers: Answers, form_key: str | None, now: datetime) -> dict[str, Any]:
+    main = asked.main
+    why = answers.of_kind(asked, "why")
+    return {
+        "public_id": new_public_id(),
+        "invitation_id": opened.invitation_id,
+        "survey_id": opened.survey_id,
+        "version_id": opened.version_id,
+        "brand_id": opened.brand_id,
+        "touchpoint_id": opened.touchpoint_id,
+        "interaction_id": opened.interaction_id,
+        "customer_id": opened.customer_id,
+        "outcome_check_id": opened.outcome_check_id,
+        "first_response_id": opened.first_response_id if opened.outcome_check_id else None,
+        "channel": opened.channel,
+        "language": opened.language,
+        "state": str(ResponseState.COMPLETE),
+        "metric": main.metric if main else None,
+        "question": main.key if main else None,
+        "score": answers.coded.get(main.key) if main else None,
+        "scores": _further_scores(asked, answers),
+        "why": why if isinstance(why, list) else [],
+        "answers": dict(answers.coded),
+        "comment": answers.words,
+        "contact": answers.of_kind(asked, "contact"),
+        "answered_at": now,
+        "received_at": now,
+        "form_key": form_key,
+    }
+
+
+def _further_scores(asked: Definition, answers: Answers) -> dict[str, Any]:
+    given = ((each, answers.coded.get(each.key)) for each in asked.further_scored)
+    return {each.key: {"metric": each.metric, "score": score} for each, score in given if score is not None}
+
+
+def _spend_and_insert(invitation_id: int, row: Mapping[str, Any], now: datetime) -> int | None:
+    """Spend the link and keep the response in one statement; None when the link was spent or is over."""
+    spent = (
+        update(_invitation)
+        .where(_invitation.c.id == invitation_id, _invitation.c.state.in_(OPEN_STATES), _invitation.c.expires_at > now)
+        .values(state=InvitationState.ANSWERED, partial={})
+        .returning(_invitation.c.id)
+        .cte("spent")
+    )
+    values: Select[Any] = select(*(literal(value, _response.c[name].type) for name, value in row.items()))
+    kept = insert(_response).from_select(list(row), values.where(exists(select(spent.c.id)))).returning(_response.c.id)
+    return db.session.execute(kept.add_cte(spent)).scalar_one_or_none()
+
+
+def _insert_unlinked(row: Mapping[str, Any]) -> int | None:
+    """Keep the response of an open form; None when the same form was sent before."""
+    kept = upsert(_response).values(**row).on_conflict_do_nothing(index_elements=["form_key"])
+    return db.session.execute(kept.returning(_response.c.id)).scalar_one_or_none()
+
+
+def _open_case(
+    opened: Opened, asked: Definition, answers: Answers, response_id: int, row: Mapping[str, Any], now: datetime
+) -> Case | None:
+    """Open a case for a score at or below the survey's threshold; an outcome check's answer goes to its own case."""
+    score, brand = row["score"], opened.brand
+    if opened.outcome_check_id is not None or not asked.opens_case(score) or brand is None:
+        return None
+    answer = UnhappyAnswer(
+        response_id=response_id,
+        survey_id=opened.survey_id,
+        question=row["question"],
+        metric=row["metric"],
+        score=score,
+        brand=brand,
+        touchpoint_id=opened.touchpoint_id,
+        interaction_id=opened.interaction_id,
+        customer=opened.customer,
+        why=row["why"],
+        words=answers.words,
+        language=opened.language,
+        wants=row["contact"] or NO_CONTACT,
+        threshold=asked.opens_case_at,
+    )
+    return cases.open_if_unhappy(answer, now=now)
+
+
+# Partial answers
+
+
+def keep_partial(opened: Opened, asked: Definition, form: Form, *, now: datetime) -> bool:
+    """Keep what was filled in so far, as far as it is valid, until the form is sent; never a response. False: nothing to keep."""
+    filled = {question.key: form[question.key].data for question in asked.questions if _is_filled(form, question.key)}
+    if opened.invitation_id is None or not filled:
+        return False
+    kept = db.session.execute(
+        update(_invitation)
+        .where(_invitation.c.id == opened.invitation_id, _invitation.c.state.in_(OPEN_STATES))
+        .where(_invitation.c.expires_at > now)
+        .values(partial=filled, partial_at=now)
+    )
+    return kept.rowcount == 1
+
+
+def _is_filled(form: Form, key: str) -> bool:
+    return key in form and bool(form[key].data) and form[key].validate(form)
+
+
+def is_partial(asked: Definition, partial: Mapping[str, Any]) -> bool:
+    """Whether kept answers count as partial: at least half of the questions that applied (AAPOR); less is a break-off."""
+    coded: dict[str, Coded] = {}
+    applied = 0
+    for question in asked.questions:
+        if asked.applies(question, coded):
+            applied += 1
+            if question.key in partial:
+                coded[question.key] = question.coded(partial[question.key])
+    return bool(coded) and len(coded) * 2 >= applied
+
+
+# For whoever shows an answer
+
+
+def told(response: Response, asked: Definition, language: str) -> Sequence[tuple[str, str]]:
+    """Return what was asked and answered, as staff read it: (question, answer); left blank is an empty answer."""
+    spoken = asked.language(language)
+    return [
+        (question.text[spoken], question.told(response.answers[question.key], spoken))
+        for question in asked.questions
+        if question.key in response.answers
+    ]
+

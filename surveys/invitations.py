@@ -1,0 +1,391 @@
+"""Inviting: decide for interactions, send what is due after looking once more, and let links run out.
+
+Deciding takes a fixed number of statements for 1 to 1,000 interactions. What was decided is kept with its inputs. Outcome checks
+are asked whatever quarantine, sampling and holds say; only an address we must not write to at all stops them.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any, Final
+
+from sqlalchemy import func, literal, select, update
+from sqlalchemy.dialects.postgresql import JSONB, insert
+from sqlalchemy.orm import joinedload
+
+from core import outbox
+from core.db import db, new_public_id
+from core.i18n import DEFAULT, known_code
+from core.outbox import Item
+from customers.models import Customer, Interaction, Touchpoint
+from feedback.models import OPEN_STATES, Case, CaseState, Origin
+from incentives import rewards
+from incentives.models import Programme, Reward, RewardState
+from notifications import suppression
+from surveys import letters, rules
+from surveys.models import Decision, Invitation, InvitationRule, InvitationState, SurveyVersion
+from surveys.opened import OPEN_STATES as ANSWERABLE
+from surveys.rules import Facts, Reason
+
+BATCH: Final = 200  # invitations sent in one go
+EXPIRE_BATCH: Final = 500
+INVITED: Final = "invited"
+DELAYED: Final = "delayed"
+SKIPPED: Final = "skipped"
+
+
+# Deciding
+
+
+def decide(interactions: Sequence[Interaction], *, now: datetime) -> list[Decision]:
+    """Decide for each interaction whether its customer is asked; return the decisions in the same order.
+
+    A decision once made stands: asked again, it is returned as it was. At most ten statements, however many interactions.
+    """
+    known = _decided([interaction.id for interaction in interactions])
+    fresh = {each.id: each for each in interactions if each.id not in known}
+    if fresh:
+        judged = _judge_all(list(fresh.values()), now=now)
+        made = _keep(judged, now=now)
+        if len(made) < len(judged):  # another call decided the same interaction meanwhile: what it said holds
+            known |= _decided(fresh.keys() - made.keys())
+        _invite([each for each in judged if each.facts.interaction.id in made], now=now)
+        known |= made
+    return [known[interaction.id] for interaction in interactions]
+
+
+@dataclass(frozen=True)
+class Judged:
+    facts: Facts
+    reason: Reason
+
+    @property
+    def outcome(self) -> str:
+        if self.reason is not Reason.INVITED:
+            return SKIPPED
+        return INVITED if self.facts.send_at <= self.facts.now else DELAYED
+
+
+def _decided(interaction_ids: Iterable[int]) -> dict[int, Decision]:
+    query = select(Decision).where(Decision.interaction_id.in_(list(interaction_ids)))
+    return {decision.interaction_id: decision for decision in db.session.scalars(query)}
+
+
+def _judge_all(interactions: Sequence[Interaction], *, now: datetime) -> list[Judged]:
+    found = _rules({each.touchpoint_id for each in interactions})
+    people = _customers({each.customer_id for each in interactions if each.customer_id})
+    invited = _last_invited(people)
+    held = _holding(people)
+    stopped = suppression.suppressed_among([each.email for each in people.values() if each.email], "survey")
+    judged = []
+    for interaction in interactions:
+        rule, version_id = found.get(interaction.touchpoint_id, (None, None))
+        customer = people.get(interaction.customer_id or 0)
+        facts = Facts(
+            interaction=interaction,
+            customer=customer,
+            rule=rule,
+            version_id=version_id,
+            is_suppressed=bool(customer and customer.email in stopped),
+            holds=held.get(customer.id) if customer else None,
+            last_invited_at=invited.get(customer.id) if customer else None,
+            now=now,
+        )
+        judged.append(Judged(facts, rules.judge(facts)))
+        if customer and judged[-1].reason is Reason.INVITED:  # the next interaction of the same batch sees this one
+            invited[customer.id] = facts.send_at
+    return judged
+
+
+def _rules(touchpoint_ids: set[int]) -> dict[int, tuple[InvitationRule, int | None]]:
+    """Return the rule of each touchpoint with the id of its survey's version asked now."""
+    published = (
+        select(SurveyVersion.survey_id, func.max(SurveyVersion.number).label("number"))
+        .where(SurveyVersion.published_at.is_not(None))
+        .group_by(SurveyVersion.survey_id)
+        .subquery()
+    )
+    query = (
+        select(InvitationRule, SurveyVersion.id)
+        .outerjoin(published, published.c.survey_id == InvitationRule.survey_id)
+        .outerjoin(
+            SurveyVersion,
+            (SurveyVersion.survey_id == published.c.survey_id) & (SurveyVersion.number == published.c.number),
+        )
+        .where(InvitationRule.touchpoint_id.in_(touchpoint_ids))
+        .options(
+            joinedload(InvitationRule.programme).joinedload(Programme.brand),
+            joinedload(InvitationRule.touchpoint).joinedload(Touchpoint.brand),
+        )
+    )
+    return {rule.touchpoint_id: (rule, version_id) for rule, version_id in db.session.execute(query)}
+
+
+def _customers(customer_ids: set[int]) -> dict[int, Customer]:
+    query = select(Customer).where(Customer.id.in_(customer_ids))
+    return {customer.id: customer for customer in db.session.scalars(query)}
+
+
+def _last_invited(people: Mapping[int, Customer]) -> dict[int, datetime]:
+    """Return from when quarantine counts: the last invitation sent, or when a waiting one goes out."""
+    waiting = (
+        select(Invitation.customer_id, func.max(Invitation.send_at))
+        .where(Invitation.customer_id.in_(people), Invitation.state == InvitationState.WAITING)
+        .where(Invitation.outcome_check_id.is_(None))
+        .group_by(Invitation.customer_id)
+    )
+    last = {each.id: each.last_invited_at for each in people.values() if each.last_invited_at}
+    for customer_id, send_at in db.session.execute(waiting).tuples():
+        if customer_id is not None:
+            last[customer_id] = max(send_at, last.get(customer_id, send_at))
+    return last
+
+
+def _holding(people: Mapping[int, Customer]) -> dict[int, Reason]:
+    """Return who waits for us to put something right. Imported cases hold nobody: they are history until taken up."""
+    query = select(Case.customer_id, Case.origin).where(
+        Case.customer_id.in_(people), Case.state.in_((*OPEN_STATES, CaseState.RESOLVED)), Case.off_desk.is_(False)
+    )
+    held: dict[int, Reason] = {}
+    for customer_id, origin in db.session.execute(query).tuples():
+        if customer_id is not None and held.get(customer_id) is not Reason.OPEN_COMPLAINT:
+            held[customer_id] = Reason.OPEN_COMPLAINT if origin == Origin.COMPLAINT else Reason.OPEN_CASE
+    return held
+
+
+def _keep(judged: Sequence[Judged], *, now: datetime) -> dict[int, Decision]:
+    """Store the decisions; return those that nobody else had made meanwhile."""
+    rows = [
+        {
+            "interaction_id": each.facts.interaction.id,
+            "outcome": each.outcome,
+            "rule": str(each.reason),
+            "send_at": each.facts.send_at if each.reason is Reason.INVITED else None,
+            "next_eligible_at": each.facts.next_eligible_at,
+            "inputs": _inputs(each.facts),
+            "decided_at": now,
+        }
+        for each in judged
+    ]
+    statement = insert(Decision).on_conflict_do_nothing(index_elements=["interaction_id"]).returning(Decision)
+    return {decision.interaction_id: decision for decision in db.session.scalars(statement, rows)}
+
+
+def _inputs(facts: Facts) -> dict[str, Any]:
+    """Return what was looked at: codes and numbers, no personal text."""
+    rule, customer = facts.rule, facts.customer
+    inputs: dict[str, Any] = {"suppressed": facts.is_suppressed, "holds": facts.holds, "sample": facts.sample}
+    if rule:
+        inputs |= {
+            "rule": rule.key,
+            "active": rule.active,
+            "version": facts.version_id,
+            "delay_minutes": rule.delay_minutes,
+            "sample_percent": rule.sample_percent,
+            "quarantine_days": rule.quarantine_days,
+            "needs_consent": rule.needs_consent,
+            "max_age_days": rule.max_age_days,
+        }
+    if customer:
+        inputs |= {
+            "consent": customer.survey_consent,
+            "has_address": bool(customer.email),
+            "last_invited_at": facts.last_invited_at.isoformat() if facts.last_invited_at else None,
+        }
+    return inputs
+
+
+def _invite(judged: Sequence[Judged], *, now: datetime) -> None:
+    rows = [_row(each.facts, now) for each in judged if each.reason is Reason.INVITED]
+    if not rows:
+        return
+    columns = (Invitation.id, Invitation.send_at)
+    sent = db.session.execute(insert(Invitation).returning(*columns), rows).tuples().all()
+    outbox.later_each("invitation.send", [(str(id_), {"invitation_id": id_}, send_at) for id_, send_at in sent])
+
+
+def _row(facts: Facts, now: datetime) -> dict[str, Any]:
+    assert facts.rule is not None
+    assert facts.customer is not None
+    return {
+        "public_id": new_public_id(),
+        "survey_id": facts.rule.survey_id,
+        "version_id": facts.version_id,
+        "interaction_id": facts.interaction.id,
+        "touchpoint_id": facts.interaction.touchpoint_id,
+        "customer_id": facts.customer.id,
+        "channel": "email",
+        "language": language_for(facts.customer, facts.rule.touchpoint.brand.language),
+        "state": InvitationState.WAITING,
+        "created_at": now,
+        "send_at": facts.send_at,
+        "expires_at": facts.send_at + timedelta(days=facts.rule.expires_days),
+        "partial": {},
+    }
+
+
+# Sending
+
+
+@outbox.handler("invitation.send", queue="messages", batch=BATCH)
+def send(items: list[Item], *, now: datetime) -> None:
+    """Send waiting invitations that may still go out; skip the others, and say so in their decisions."""
+    waiting = _waiting([item.ids["invitation_id"] for item in items])
+    people = _locked({each.customer_id for each in waiting if each.customer_id})
+    facts = _facts_at_sending(waiting, people, now=now)
+    going: list[Invitation] = []
+    skipped: dict[int, Reason] = {}
+    invited = {each.id: each.last_invited_at for each in people.values()}
+    for invitation in waiting:
+        customer_id = invitation.customer_id or 0
+        known = facts[invitation.id]
+        reason = rules.judge_again(_since(known, invited.get(customer_id)))
+        if reason is Reason.INVITED:
+            going.append(invitation)
+            invited[customer_id] = now
+        else:
+            skipped[invitation.interaction_id or 0] = reason
+            invitation.state = InvitationState.SKIPPED
+    _hand_over(going, facts, now=now)
+    _note_skipped(skipped, now=now)
+    db.session.flush()
+
+
+def _waiting(invitation_ids: Sequence[int]) -> list[Invitation]:
+    query = (
+        select(Invitation)
+        .where(Invitation.id.in_(invitation_ids), Invitation.state == InvitationState.WAITING)
+        .order_by(Invitation.id)
+        .with_for_update()
+    )
+    return list(db.session.scalars(query, execution_options={"populate_existing": True}))
+
+
+def _locked(customer_ids: set[int]) -> dict[int, Customer]:
+    """Hold the customers, so that two batches cannot both find them out of quarantine."""
+    query = select(Customer).where(Customer.id.in_(customer_ids)).order_by(Customer.id).with_for_update()
+    found = db.session.scalars(query, execution_options={"populate_existing": True})
+    return {customer.id: customer for customer in found}
+
+
+def _facts_at_sending(
+    waiting: Sequence[Invitation], people: Mapping[int, Customer], *, now: datetime
+) -> dict[int, Facts]:
+    found = _rules({each.touchpoint_id for each in waiting if each.touchpoint_id})
+    about = _interactions({each.interaction_id for each in waiting if each.interaction_id})
+    held = _holding(people)
+    stopped = suppression.suppressed_among([each.email for each in people.values() if each.email], "survey")
+    facts = {}
+    for each in waiting:
+        customer = people.get(each.customer_id or 0)
+        rule, _newest = found.get(each.touchpoint_id or 0, (None, None))
+        facts[each.id] = Facts(
+            interaction=about[each.interaction_id or 0],
+            customer=customer,
+            rule=rule,
+            version_id=each.version_id,
+            is_suppressed=bool(customer and customer.email in stopped),
+            holds=held.get(customer.id) if customer else None,
+            last_invited_at=customer.last_invited_at if customer else None,
+            now=now,
+        )
+    return facts
+
+
+def _interactions(interaction_ids: set[int]) -> dict[int, Interaction]:
+    query = (
+        select(Interaction)
+        .where(Interaction.id.in_(interaction_ids))
+        .options(joinedload(Interaction.touchpoint).joinedload(Touchpoint.brand))
+    )
+    return {interaction.id: interaction for interaction in db.session.scalars(query)}
+
+
+def _since(facts: Facts, last_invited_at: datetime | None) -> Facts:
+    return Facts(**{**vars(facts), "last_invited_at": last_invited_at})
+
+
+def _hand_over(going: Sequence[Invitation], facts: Mapping[int, Facts], *, now: datetime) -> None:
+    """Reserve what is advertised, post the messages in one batch, and note that the invitations went out."""
+    advertised = {each.id: _reserve(each, facts[each.id], now=now) for each in going}
+    posted = letters.post_invitations(
+        [(each, facts[each.id], advertised[each.id]) for each in going], now=now
+    )
+    for invitation in going:
+        reward = advertised[invitation.id]
+        invitation.state, invitation.sent_at = InvitationState.SENT, now
+        invitation.message_id = posted.get(invitation.id)
+        invitation.reward_id = reward.id if reward else None
+    customer_ids = [each.customer_id for each in going]
+    if customer_ids:
+        db.session.execute(
+            update(Customer)
+            .where(Customer.id.in_(customer_ids))
+            .values(last_invited_at=now)
+            .execution_options(synchronize_session=False)
+        )
+
+
+def _reserve(invitation: Invitation, facts: Facts, *, now: datetime) -> Reward | None:
+    """Set the advertised reward aside until the link runs out; None when the programme says no: then none is advertised."""
+    if facts.rule is None or facts.rule.programme is None or facts.customer is None:
+        return None
+    reason = reason_of(invitation.id)
+    until = invitation.expires_at
+    return rewards.reserve(
+        facts.rule.programme, customer=facts.customer, reason=reason, until=until, by="rule", now=now
+    )
+
+
+def reason_of(invitation_id: int) -> str:
+    """Return the reason under which an invitation's reward and message are kept."""
+    return f"invitation:{invitation_id}"
+
+
+def _note_skipped(skipped: Mapping[int, Reason], *, now: datetime) -> None:
+    if not skipped:
+        return
+    by_reason: dict[Reason, list[int]] = defaultdict(list)
+    for interaction_id, reason in skipped.items():
+        by_reason[reason].append(interaction_id)
+    again = {"decided_again_at": now.isoformat()}
+    for reason, interaction_ids in by_reason.items():
+        db.session.execute(
+            update(Decision)
+            .where(Decision.interaction_id.in_(interaction_ids))
+            .values(outcome=SKIPPED, rule=str(reason), inputs=Decision.inputs.op("||")(literal(again, JSONB)))
+            .execution_options(synchronize_session=False)
+        )
+
+
+# Running out
+
+
+def expire(now: datetime, *, limit: int = EXPIRE_BATCH) -> int:
+    """End up to `limit` links whose time is over and release what they had reserved; return how many. The caller commits."""
+    over = (
+        select(Invitation.id)
+        .where(Invitation.state.in_(ANSWERABLE), Invitation.expires_at <= now)
+        .order_by(Invitation.expires_at)
+        .limit(limit)
+        .with_for_update(skip_locked=True)
+    )
+    ended = db.session.execute(
+        update(Invitation)
+        .where(Invitation.id.in_(over.scalar_subquery()))
+        .values(state=InvitationState.EXPIRED)
+        .returning(Invitation.reward_id)
+        .execution_options(synchronize_session=False)
+    ).scalars().all()
+    reserved = select(Reward).where(Reward.id.in_([id_ for id_ in ended if id_]), Reward.state == RewardState.RESERVED)
+    for reward in db.session.scalars(reserved.order_by(Reward.id)):
+        rewards.release(reward, now=now)
+    return len(ended)
+
+
+def language_for(customer: Customer | None, fallback: str) -> str:
+    """Return the language to write in: the customer's if we speak it, else the brand's."""
+    return known_code(customer.language if customer else None) or known_code(fallback) or DEFAULT

@@ -1,0 +1,72 @@
+"""The scored kinds: NPS 0-10, CSAT 1-5, CES 2.0 1-7. Bands and limits come from surveys.scoring alone."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, ClassVar, Final
+
+from flask_babel import lazy_gettext as _l
+from wtforms import RadioField
+from wtforms.fields.core import UnboundField
+
+from surveys import scoring
+from surveys.kinds.base import Answered, Coded, OneOf, Question
+from surveys.kinds.reading import Reader, Texts
+
+BAND_OF: Final = {scoring.Band.NEGATIVE: "low", scoring.Band.NEUTRAL: "mid", scoring.Band.POSITIVE: "top"}
+
+
+@dataclass(frozen=True)
+class Scale(Question):
+    """A row of numbers, uncoloured: colour would lead the answer."""
+
+    low: Texts
+    high: Texts
+
+    @classmethod
+    def details(cls, reader: Reader) -> dict[str, Any]:
+        return {"low": reader.texts("low"), "high": reader.texts("high")}
+
+    def details_to_json(self) -> dict[str, Any]:
+        return {"low": dict(self.low), "high": dict(self.high)}
+
+    @property
+    def values(self) -> range:
+        scale = scoring.SCALES[scoring.Metric(self.metric)]
+        return range(scale[0], scale[-1] + 1)
+
+    def band(self, score: int) -> str:
+        """Return low, mid or top: the profile of a score by where its follow-ups hang."""
+        return BAND_OF[scoring.band(scoring.Metric(self.metric), score)]
+
+    def field(self, *, reachable: frozenset[str]) -> UnboundField:
+        codes = [str(value) for value in self.values]
+        rules = [*([Answered()] if self.required else []), OneOf(frozenset(codes))]
+        return RadioField(choices=codes, validators=rules, validate_choice=False)
+
+    def coded(self, data: Any) -> Coded:
+        return int(data) if data else None
+
+    def told(self, coded: Coded, language: str) -> str:
+        return "" if coded is None else str(coded)
+
+
+@dataclass(frozen=True)
+class Nps(Scale):
+    kind: ClassVar[str] = "nps"
+    name: ClassVar[Any] = _l("0 to 10 scale")
+    metric: ClassVar[str | None] = "nps"
+
+
+@dataclass(frozen=True)
+class Csat(Scale):
+    kind: ClassVar[str] = "csat"
+    name: ClassVar[Any] = _l("1 to 5 scale")
+    metric: ClassVar[str | None] = "csat"
+
+
+@dataclass(frozen=True)
+class Ces(Scale):
+    kind: ClassVar[str] = "ces"
+    name: ClassVar[Any] = _l("1 to 7 agreement")
+    metric: ClassVar[str | None] = "ces"

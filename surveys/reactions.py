@@ -1,0 +1,96 @@
+"""What follows an answer, behind the thank-you page: the customer's profile, the log, the reward, the outcome of a case."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import insert, select
+
+from core import outbox
+from core.db import db
+from core.events import Event
+from core.outbox import Item
+from customers import profiles
+from customers.profiles import Scored
+from feedback import outcome
+from incentives.models import Reward
+from surveys import scoring
+from surveys.models import Invitation, Response
+
+BATCH = 100
+
+
+@outbox.handler("response.react", queue="reactions", batch=BATCH)
+def react(items: list[Item], *, now: datetime) -> None:
+    """Let a batch of responses have their effects. Imported ones never come here."""
+    found = db.session.scalars(select(Response).where(Response.id.in_([item.ids["response_id"] for item in items])))
+    responses = found.all()
+    profiles.update_many([_scored(each) for each in responses if _changes_profile(each)])
+    _record(responses)
+    _issue_rewards(responses, now=now)
+    for each in responses:
+        if each.outcome_check_id is not None and each.metric and each.score is not None:
+            outcome.record_answer(each.outcome_check_id, metric=each.metric, score=each.score, now=now)
+
+
+def _changes_profile(response: Response) -> bool:
+    return response.customer_id is not None and response.metric is not None and response.score is not None
+
+
+def _scored(response: Response) -> Scored:
+    metric, score = str(response.metric), int(response.score or 0)
+    return Scored(
+        customer_id=int(response.customer_id or 0),
+        profile=str(scoring.profile(metric, score)),
+        metric=metric,
+        score=score,
+        at=response.answered_at,
+    )
+
+
+def _record(responses: Sequence[Response]) -> None:
+    rows = [_event(each) for each in responses]
+    if rows:
+        db.session.execute(insert(Event), rows)
+
+
+def _event(response: Response) -> Mapping[str, Any]:
+    return {
+        "kind": "response.completed",
+        "version": 1,
+        "at": response.answered_at,
+        "actor": "customer",
+        "customer_id": response.customer_id,
+        "case_id": None,
+        "data": {
+            "response": response.id,
+            "survey": response.survey_id,
+            "version": response.version_id,
+            "touchpoint": response.touchpoint_id,
+            "interaction": response.interaction_id,
+            "metric": response.metric,
+            "score": response.score,
+            "outcome_check": response.outcome_check_id,
+        },
+    }
+
+
+def _issue_rewards(responses: Sequence[Response], *, now: datetime) -> None:
+    """Hand over what the answered invitations had advertised, whatever the score."""
+    answered = [each.invitation_id for each in responses if each.invitation_id]
+    query = (
+        select(Invitation.id, Invitation.customer_id, Reward.programme_id)
+        .join(Reward, Reward.id == Invitation.reward_id)
+        .where(Invitation.id.in_(answered))
+    )
+    earned = db.session.execute(query).all() if answered else []
+    rows = [
+        (
+            f"invitation:{row.id}",
+            {"programme_id": row.programme_id, "invitation_id": row.id, "customer_id": row.customer_id},
+        )
+        for row in earned
+    ]
+    outbox.later_many("reward.issue", rows, due_at=now)

@@ -1,0 +1,155 @@
+"""Versions of a survey: one draft at a time, published ones that never change, and their compiled forms.
+
+Publishing is the only way a definition comes to customers; an invitation and a response name the version they belong to.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from functools import lru_cache
+from typing import Any
+
+from flask_babel import gettext as _
+from sqlalchemy import ColumnElement, func, select
+from wtforms import Form
+
+from core import events
+from core.db import db
+from core.errors import Conflict, NotFound
+from customers.models import Brand
+from surveys import definition
+from surveys.definition import BadDefinition, Definition
+from surveys.kinds.reading import Fault
+from surveys.models import Survey, SurveyVersion
+
+
+class NothingToPublish(Conflict):
+    code = "nothing-to-publish"
+
+    def sentence(self) -> str:
+        return _("There is no draft of this survey to publish.")
+
+
+class NotPublished(NotFound):
+    code = "not-published"
+
+    def sentence(self) -> str:
+        return _("This survey has no published version yet.")
+
+
+def create(data: Mapping[str, Any], *, brand: Brand, by: str, now: datetime) -> Survey:
+    """Add a survey with its first draft. Raises BadDefinition; its key must be new."""
+    parsed = definition.parse(data)
+    survey = Survey(key=parsed.key, name=parsed.name, brand_id=brand.id, created_at=now)
+    survey.brand = brand
+    db.session.add(survey)
+    db.session.flush()
+    draft(survey, parsed.to_json(), by=by, now=now)
+    return survey
+
+
+def draft(survey: Survey, data: Mapping[str, Any], *, by: str, now: datetime) -> SurveyVersion:
+    """Set the survey's one draft to `data` (it may be taken up again until it is published). Raises BadDefinition."""
+    parsed = definition.parse(data)
+    if parsed.key != survey.key:
+        raise BadDefinition([Fault("key", f"is {survey.key}, as everything that names this survey knows it")])
+    current_draft = db.session.scalar(_versions_of(survey).where(SurveyVersion.published_at.is_(None)))
+    if current_draft is None:
+        current_draft = SurveyVersion(survey_id=survey.id, number=_next_number(survey), created_at=now)
+        db.session.add(current_draft)
+    current_draft.definition = parsed.to_json()
+    db.session.flush()
+    events.record("survey.drafted", at=now, actor=by, survey=survey.id, version=current_draft.id)
+    return current_draft
+
+
+def publish(survey: Survey, *, by: str, now: datetime) -> SurveyVersion:
+    """Publish the draft; from now on it never changes, and new invitations ask it. Raises NothingToPublish."""
+    version = db.session.scalar(_versions_of(survey).where(SurveyVersion.published_at.is_(None)).with_for_update())
+    if version is None:
+        raise NothingToPublish
+    definition.parse(version.definition)
+    version.published_at, version.published_by = now, by
+    survey.name = version.definition["name"]
+    db.session.flush()
+    events.record("survey.published", at=now, actor=by, survey=survey.id, version=version.id, number=version.number)
+    return version
+
+
+def current(survey_id: int) -> SurveyVersion:
+    """Return the version asked now: the highest published one. Raises NotPublished."""
+    version = db.session.scalar(
+        select(SurveyVersion)
+        .where(SurveyVersion.survey_id == survey_id, SurveyVersion.published_at.is_not(None))
+        .order_by(SurveyVersion.number.desc())
+        .limit(1)
+    )
+    if version is None:
+        raise NotPublished
+    return version
+
+
+def is_asked(survey_id: int) -> bool:
+    """Whether a survey has a published version with a scored question."""
+    try:
+        return definition_of(current(survey_id).id).main is not None
+    except NotPublished:
+        return False
+
+
+def current_id_of(survey_id: Any) -> ColumnElement[int]:
+    """Return the scalar subquery for the id of the version asked now, for queries that need it beside other rows."""
+    published = SurveyVersion.__table__.alias("published")
+    return (
+        select(published.c.id)
+        .where(published.c.survey_id == survey_id, published.c.published_at.is_not(None))
+        .order_by(published.c.number.desc())
+        .limit(1)
+        .scalar_subquery()
+    )
+
+
+def install(key: str, *, brand: Brand, by: str, now: datetime) -> Survey:
+    """Return the built-in survey `key` of this installation, added and published if it is not there yet."""
+    known = db.session.scalar(select(Survey).where(Survey.key == key))
+    if known is not None:
+        return known
+    survey = create(definition.from_library(key).to_json(), brand=brand, by=by, now=now)
+    publish(survey, by=by, now=now)
+    return survey
+
+
+def definition_of(version_id: int) -> Definition:
+    """Return a published version's definition, parsed once per process. Raises NotPublished for a draft."""
+    known = _known.get(version_id)
+    if known is None:
+        version = db.session.get(SurveyVersion, version_id)
+        if version is None or version.published_at is None:
+            raise NotPublished
+        known = _known[version_id] = definition.parse(version.definition)
+    return known
+
+
+_known: dict[int, Definition] = {}  # a published version never changes, so nothing here grows stale
+
+
+@lru_cache(maxsize=512)
+def form_of(version_id: int, reachable: frozenset[str]) -> type[Form]:
+    """Return the form of a published version for whom can be contacted in these ways, built once per process."""
+    return make_form(definition_of(version_id), reachable)
+
+
+def make_form(asked: Definition, reachable: frozenset[str]) -> type[Form]:
+    """Return the form of every question that could be asked; the page and the server share it."""
+    fields = {each.key: each.field(reachable=reachable) for each in asked.questions}
+    return type("SurveyForm", (Form,), {key: field for key, field in fields.items() if field is not None})
+
+
+def _versions_of(survey: Survey) -> Any:
+    return select(SurveyVersion).where(SurveyVersion.survey_id == survey.id)
+
+
+def _next_number(survey: Survey) -> int:
+    highest = db.session.scalar(select(func.max(SurveyVersion.number)).where(SurveyVersion.survey_id == survey.id))
+    return (highest or 0) + 1

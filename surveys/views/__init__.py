@@ -1,0 +1,1 @@
+"""Pages of surveys: for customers (public) and for staff."""
