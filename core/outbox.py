@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import time
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any, Final, cast
+from typing import Any, Final, TypeAlias, TypeVar, cast
 
 import structlog
 from flask import Flask, current_app
@@ -67,6 +67,11 @@ class Work(Model):
     dead_at: Mapped[datetime | None]
 
 
+# What a batch's handler may return: item id -> due_at of those that must wait; the others are done.
+Waiting: TypeAlias = Mapping[int, datetime]
+Run = TypeVar("Run", bound="Callable[..., Waiting | None]")
+
+
 @dataclass(frozen=True)
 class Item:
     """One claimed row: its ids, how often it was tried before, and the fence that completing it needs."""
@@ -81,7 +86,7 @@ class Item:
 class Handler:
     name: str
     queue: str
-    run: Callable[..., None]
+    run: Callable[..., Waiting | None]
     batch: int  # 1: called with one item's ids; more: called with a list of Items
 
 
@@ -100,17 +105,18 @@ class LeaseLost(Exception):
 _handlers: dict[str, Handler] = {}
 
 
-def handler(name: str, *, queue: str, batch: int = 1) -> Callable[[Callable[..., None]], Callable[..., None]]:
+def handler(name: str, *, queue: str, batch: int = 1) -> Callable[[Run], Run]:
     """Register what does the work called `name`.
 
-    With batch=1 it is called as run(now=…, **ids), otherwise as run(items: list[Item], now=…) with up to `batch` items.
+    With batch=1 it is called as run(now=…, **ids), otherwise as run(items: list[Item], now=…) with up to `batch` items;
+    then it may return {item.id: due_at} for those of them that must wait, as `Later` does for all.
     It flushes and does not commit: the drain commits its effects together with the rows. A handler that calls the
     outside commits its claim first (`sending`), and again what came of it.
     """
     if queue not in QUEUES:
         raise ValueError(f"{queue} is not a queue; they are {', '.join(QUEUES)}.")
 
-    def register(run: Callable[..., None]) -> Callable[..., None]:
+    def register(run: Run) -> Run:
         _handlers[name] = Handler(name, queue, run, batch)
         return run
 
@@ -133,7 +139,7 @@ def later_many(name: str, rows: Iterable[tuple[str, dict[str, Any]]], *, due_at:
 def later_each(name: str, rows: Iterable[tuple[str, dict[str, Any], datetime]]) -> None:
     """Put many rows of one kind of work, each (key, ids, due_at) with a moment of its own, in one statement."""
     queue = _handlers[name].queue
-    values = [
+    values: list[dict[str, Any]] = [
         {
             "queue": queue,
             "handler": name,
@@ -268,12 +274,13 @@ def _work_off(name: str, items: list[Item]) -> int:
 def _attempt(work: Handler, items: list[Item]) -> int:
     """Run one call of a handler and complete its rows with its effects; a batch that fails is tried row by row."""
     now = clock.now()
+    waiting: Waiting = {}
     try:
         if work.batch == 1:
             work.run(now=now, **items[0].ids)
         else:
-            work.run(items, now=now)
-        _fenced_update(items, done_at=now, leased_until=None, last_error=None)
+            waiting = work.run(items, now=now) or {}
+        _finish(items, waiting, now)
         db.session.commit()
     except Later as later_on:
         db.session.rollback()
@@ -298,8 +305,16 @@ def _attempt(work: Handler, items: list[Item]) -> int:
         )
         _failed(items[0], work.name, type(error).__name__, now)
         return 0
-    done_total.labels(work.name).inc(len(items))
-    return len(items)
+    done_total.labels(work.name).inc(len(items) - len(waiting))
+    return len(items) - len(waiting)
+
+
+def _finish(items: Sequence[Item], waiting: Waiting, now: datetime) -> None:
+    """Complete a handler's rows, but for those that must wait."""
+    if done := [item for item in items if item.id not in waiting]:
+        _fenced_update(done, done_at=now, leased_until=None, last_error=None)
+    for due_at in set(waiting.values()):
+        _fenced_update([item for item in items if waiting.get(item.id) == due_at], due_at=due_at, leased_until=None)
 
 
 def _fenced_update(items: Sequence[Item], **values: Any) -> None:

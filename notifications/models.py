@@ -54,9 +54,12 @@ class Message(Model):
     state: Mapped[str] = mapped_column(default=State.CREATED)
     state_at: Mapped[datetime]
     provider_id: Mapped[str | None]
-    failure: Mapped[str | None]  # a word that says what to do: permanent, temporary, technical, suppressed
+    failure: Mapped[
+        str | None
+    ]  # a word that says what to do: permanent, temporary, configuration, technical, uncertain, suppressed
     created_at: Mapped[datetime]
     handed_over_at: Mapped[datetime | None]
+    repeated_at: Mapped[datetime | None]  # sent a second time, because the first reply was lost and no event came
     erased_at: Mapped[datetime | None]
     brand: Mapped[Brand] = relationship()
     customer: Mapped[Customer | None] = relationship()

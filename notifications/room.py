@@ -1,11 +1,12 @@
-"""Joins this room to the application: blueprints, outbox handlers, commands."""
+"""Joins this room to the application: blueprints, outbox handlers, the way out."""
 
 from __future__ import annotations
 
 from flask import Flask
 
-from notifications import delivery, models  # noqa: F401  # imported so that migrations and the outbox know them
+from notifications import delivery
 
 
 def init_app(app: Flask) -> None:
-    """Register what this room serves."""
+    """Register what this room serves. The transport is chosen here, once for each process."""
+    app.extensions["mail"] = delivery.Office(delivery.transport_for(app.extensions["config"]))
