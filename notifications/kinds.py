@@ -135,8 +135,8 @@ KINDS: dict[str, Kind] = {
             "reward",
             _l("Reward"),
             Purpose.SERVICE,
-            "reward code conditions",
-            "name valid_until redeem_url number case_url",
+            "reward conditions",
+            "name code valid_until redeem_url number case_url",
             because=("answered", "goodwill"),
         ),
         _kind(
