@@ -14,10 +14,10 @@ from accounts.models import ApiKey, Staff, Team
 from core import clock
 from core.db import db
 from customers.models import Brand, Calendar, Customer, Interaction, Stage, Touchpoint
-from incentives import programmes
-from incentives.models import Fulfilment, Programme, ProgrammeState, Trigger
 from feedback import cases
 from feedback.models import Case, RootCause
+from incentives import programmes
+from incentives.models import Fulfilment, Programme, ProgrammeState, Trigger
 
 PASSWORD = "seven tents in the rain"  # of everybody made here
 _numbers = count(1)

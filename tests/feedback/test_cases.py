@@ -85,8 +85,12 @@ def test_an_anonymous_answer_is_promised_nothing(brand: Brand) -> None:
 def test_the_first_policy_by_position_whose_conditions_hold_sets_deadlines_priority_and_team(brand: Brand) -> None:
     policy = {"next_response_minutes": 60, "resolution_minutes": 600, "brand_id": brand.id}
     vip = {"all": [{"field": "tier", "op": "==", "value": "summit"}, {"field": "score", "op": "<=", "value": 3}]}
-    db.session.add(SlaPolicy(name="All", position=20, conditions={}, first_contact_minutes=120, priority="normal", **policy))
-    db.session.add(SlaPolicy(name="VIP", position=10, conditions=vip, first_contact_minutes=30, priority="urgent", **policy))
+    db.session.add(
+        SlaPolicy(name="All", position=20, conditions={}, first_contact_minutes=120, priority="normal", **policy)
+    )
+    db.session.add(
+        SlaPolicy(name="VIP", position=10, conditions=vip, first_contact_minutes=30, priority="urgent", **policy)
+    )
     db.session.flush()
 
     urgent = make_case(brand, customer=make_customer(tier="summit"), now=MONDAY_9)
@@ -118,7 +122,9 @@ def test_a_case_by_hand_is_opened_once_however_often_its_form_is_sent(brand: Bra
 
 def test_imported_cases_keep_their_time_and_stay_off_the_desk(brand: Brand) -> None:
     imported = [
-        cases.ImportedCase(f"response:{number}", "answer", brand.id, MONDAY_9 - number * HOUR, "pt", metric="csat", score=1)
+        cases.ImportedCase(
+            f"response:{number}", "answer", brand.id, MONDAY_9 - number * HOUR, "pt", metric="csat", score=1
+        )
         for number in range(1, 4)
     ]
 
@@ -142,7 +148,9 @@ def test_an_imported_case_brought_to_the_desk_runs_from_now(brand: Brand, ana: S
     assert (case.off_desk, case.due_at, case.next_act) == (False, MONDAY_9 + 4 * HOUR, "first_contact")
 
 
-def test_a_case_is_seen_by_its_brands_team_and_by_who_sees_all(brand: Brand, alice: Staff, ana: Staff, bob: Staff) -> None:
+def test_a_case_is_seen_by_its_brands_team_and_by_who_sees_all(
+    brand: Brand, alice: Staff, ana: Staff, bob: Staff
+) -> None:
     case = make_case(brand)
 
     assert cases.visible(alice, case.label) is case
