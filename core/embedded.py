@@ -18,7 +18,7 @@ import socket
 import subprocess
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -31,10 +31,6 @@ MAX_CONNECTIONS = 300
 REDIS_DATABASES = 64
 NO_PID = 2**22 + 1  # above Linux's highest
 SUPERUSER = "amends"
-
-# Kept for the life of the process: a Popen that is collected while its server runs warns, and a server outlives whoever
-# started it.
-_children: list[subprocess.Popen[bytes]] = []
 
 
 class NotEmbedded(RuntimeError):
@@ -93,8 +89,6 @@ class Embedded:
             if _is_last(users):
                 for server in reversed(self._servers):
                     server.end()
-        for child in _children:
-            child.poll()
 
     def _enter(self) -> None:
         users = (self.base / "users.lock").open("a")
@@ -198,8 +192,10 @@ class _Server:
 
     def end(self) -> None:
         if self.is_running():
-            os.kill(self._pid(), self.stop_signal)
-            _wait_for(lambda: not self.is_running(), seconds=STOP_SECONDS)
+            pid = self._pid()
+            os.kill(pid, self.stop_signal)
+            if _wait_for(lambda: not self.is_running(), seconds=STOP_SECONDS):
+                _reap(pid)
 
     def answers(self) -> bool:
         """True once the server takes work: a connection alone is not enough, recovery and LOADING come after it."""
@@ -227,8 +223,9 @@ class _Server:
             _disown(lock)
         with self.log.open("ab") as log:
             child = subprocess.Popen(self.command, stdout=log, stderr=log, **place.process)
-        _children.append(child)
         _wait_for(lambda: child.poll() is not None or self.answers(), seconds=deadline - time.monotonic())
+        # A server outlives whoever started it; Popen would warn that it still runs.
+        child.returncode = child.returncode or 0
 
 
 def _disown(lock: Path) -> None:
@@ -404,7 +401,14 @@ def _is_last(users: IO[str]) -> bool:
     return True
 
 
-def _wait_for(is_done: Callable[[], bool], *, seconds: float) -> None:
+def _wait_for(is_done: Callable[[], bool], *, seconds: float) -> bool:
+    """Return whether it was done in time."""
     end = time.monotonic() + seconds
-    while not is_done() and time.monotonic() < end:
+    while not (done := is_done()) and time.monotonic() < end:
         time.sleep(0.02)
+    return done
+
+
+def _reap(pid: int) -> None:
+    with suppress(ChildProcessError):  # another process started it
+        os.waitpid(pid, 0)
