@@ -15,7 +15,7 @@ from core.db import Base, db
 
 
 class Bulk:
-    """Collects rows by table and copies them in the order in which the tables were first used.
+    """Collects rows by table and copies them, tables that others refer to first.
 
     Not for a running system: ids are taken above the highest there, and the sequences moved behind them at the end.
     """
@@ -38,7 +38,8 @@ class Bulk:
         """Write everything collected, in the session's transaction, and forget it; return the number of rows."""
         connection: Any = db.session.connection().connection.driver_connection
         written = 0
-        for model, rows in self._rows.items():
+        for model in sorted(self._rows, key=_place):
+            rows = self._rows[model]
             columns = _columns(model)
             head = sql.SQL("COPY {} ({}) FROM STDIN").format(
                 sql.Identifier(str(model.__tablename__)),
@@ -62,8 +63,12 @@ class Bulk:
         return row_id
 
 
+def _place(model: type[Base]) -> int:
+    return db.metadata.sorted_tables.index(model.__table__)  # type: ignore[arg-type]  # a table, not a join
+
+
 def _columns(model: type[Base]) -> list[Column[Any]]:
-    return [column for column in _all_columns(model) if column.server_default is None]
+    return [column for column in _all_columns(model) if column.server_default is None or column.identity is not None]
 
 
 def _all_columns(model: type[Base]) -> Iterator[Column[Any]]:

@@ -22,7 +22,7 @@ log = structlog.get_logger(__name__)
 RETRY_SECONDS = 2.0
 
 
-class Worker(SimpleWorker):  # type: ignore[misc]  # rq is not annotated for subclassing
+class Worker(SimpleWorker):
     """Works in its own process without forking, so that connections to the mail provider stay open."""
 
     def handle_exception(self, job: Any, *exc_info: Any) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Final
+from typing import Any, Final
 
 from sqlalchemy import select
 
@@ -158,7 +158,7 @@ def _rules(touchpoints: dict[str, Touchpoint], survey: Survey, thanks: Programme
 def _policies(brand: Brand, team: Team) -> None:
     summit = {"field": "tier", "op": "==", "value": "Summit"}
     worst = {"field": "score", "op": "<=", "value": 1}
-    rows = (
+    rows: tuple[tuple[str, int, dict[str, Any], int, int, int, str], ...] = (
         ("Summit tier", 10, summit, 120, 120, 960, Priority.HIGH),
         ("Score 0–1", 20, worst, 120, 240, 1440, Priority.URGENT),
         ("Score 0–6 or complaint", 30, {}, 240, 240, 1440, Priority.NORMAL),

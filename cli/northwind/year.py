@@ -97,7 +97,7 @@ class Year:
 
     def person(self, name: str = "", language: str = "", tier: str = "") -> Person:
         dice = self.dice
-        language = language or dice.choices(*zip(*people.LANGUAGES, strict=True))[0]
+        language = language or _drawn(dice, people.LANGUAGES)
         first = dice.choice(people.FIRST[language])
         name = name or f"{first} {dice.choice(people.LAST[language])}"
         public_id = new_public_id()
@@ -105,14 +105,14 @@ class Year:
             people.LATIN[language][people.FIRST[language].index(first)] if language in people.LATIN else first.lower()
         )
         since = self.now - timedelta(days=dice.randint(30, 2500))
-        row = {
+        row: dict[str, Any] = {
             "public_id": public_id,
             "external_id": f"NW-C{len(self.bulk.rows(Customer)) + 10_001}",
             "name": name,
             "email": f"{_ascii(handle)}.{len(self.bulk.rows(Customer)) + 1}@mail.example",
             "phone": f"+4940555{dice.randint(10_000, 99_999)}",
             "language": language,
-            "tier": tier or dice.choices(*zip(*people.TIERS, strict=True))[0],
+            "tier": tier or _drawn(dice, people.TIERS),
             "survey_consent": "withdrawn" if dice.random() < 0.03 else "unknown",
             "marketing_consent": "given" if dice.random() < 0.5 else "unknown",
             "value_minor": 0,
@@ -375,6 +375,10 @@ def _response(
     }
 
 
+def _drawn(dice: Random, weighted: Sequence[tuple[str, int]]) -> str:
+    return dice.choices([word for word, _ in weighted], [weight for _, weight in weighted])[0]
+
+
 def _feel(person: Person, score: int, at: datetime) -> None:
     row = person.row
     if row.get("profile_at") is None or row["profile_at"] <= at:
@@ -382,5 +386,6 @@ def _feel(person: Person, score: int, at: datetime) -> None:
 
 
 def _ascii(word: str) -> str:
-    plain = word.translate(str.maketrans({"ä": "ae", "ö": "oe", "ü": "ue", "ß": "ss", "é": "e"}))
-    return "".join(letter for letter in plain if letter.isascii() and letter.isalnum()) or "kunde"
+    for letter, plain in (("ä", "ae"), ("ö", "oe"), ("ü", "ue"), ("ß", "ss"), ("é", "e")):
+        word = word.replace(letter, plain)
+    return "".join(letter for letter in word if letter.isascii() and letter.isalnum()) or "kunde"
