@@ -85,7 +85,7 @@ class Year:
         self.bulk = Bulk()
         self.recovery = Recovery(house, self.bulk, self.dice, now)
         self.people = [self.person() for _ in range(max(60, interactions // 4))]
-        self.reference = 20_000
+        self.reference = 50_000
 
     def write(self) -> int:
         """Write everything in the session's transaction; return how many rows."""
