@@ -22,8 +22,8 @@ from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 from sqlalchemy.ext.mutable import MutableList
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
-from accounts.permissions import RoleName as RoleName
 from accounts.permissions import TITLES, allows
+from accounts.permissions import RoleName as RoleName
 from core.db import Id, Model, PublicId, db
 from customers.models import Brand
 

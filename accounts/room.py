@@ -2,15 +2,25 @@
 
 from __future__ import annotations
 
-from flask import Flask
+from flask import Flask, g, request
+from flask_babel import lazy_gettext as _l
 
-from accounts import models  # noqa: F401  # imported so that migrations know the tables
+from accounts import api_keys, commands, limits, sign_in
+from accounts.views import profile, settings, welcome
+from core import clock, frame
+from core.frame import Entry
 
 
 def init_app(app: Flask) -> None:
     """Register what this room serves."""
+    sign_in.init_app(app)
+    for view in (profile, settings, welcome):
+        app.register_blueprint(view.blueprint)
+    limits.init_app(app, app.extensions["config"].redis_url)
+    frame.add(Entry("settings.start", _l("Settings"), "store", "settings.see", 90))
+    app.cli.add_command(commands.group)
 
 
 def authenticate(scope: str) -> None:
-    """Check the Bearer key of an API call for a scope, or raise a Refusal (401 or 403)."""
-    raise NotImplementedError
+    """Check the Bearer key of an API call for a scope and keep it as g.api_key, or raise a Refusal (401 or 403)."""
+    g.api_key = api_keys.check(request.headers.get("Authorization"), scope, now=clock.now())
