@@ -221,6 +221,8 @@ class _Server:
     def _spawn(self, place: _Place, *, deadline: float) -> None:
         for lock in self.locks:
             _disown(lock)
+        if self.pidfile not in self.locks:
+            self.pidfile.unlink(missing_ok=True)
         with self.log.open("ab") as log:
             child = subprocess.Popen(self.command, stdout=log, stderr=log, **place.process)
         _wait_for(lambda: child.poll() is not None or self.answers(), seconds=deadline - time.monotonic())

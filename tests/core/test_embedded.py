@@ -36,7 +36,15 @@ def base() -> Iterator[Path]:
     if list(folder.glob("base/*.sock")) or list(folder.glob("base/.s.*")):
         with Embedded(folder / "base", durable=False):
             pass  # the last one out stops what a failed test or a killed user left running
+    assert not [path for path in Path("/proc").glob("[0-9]*/cmdline") if str(folder) in command_line(path)]
     shutil.rmtree(folder)
+
+
+def command_line(path: Path) -> str:
+    try:
+        return path.read_text()
+    except OSError:
+        return ""  # the process has just ended
 
 
 def setting(urls: Urls, name: str) -> str:
