@@ -130,6 +130,11 @@ def end(programme: Programme, *, by: str, now: datetime) -> None:
     events.record("programme.ended", at=now, actor=by, programme=programme.id)
 
 
+def rules_of(programme: Programme) -> dict[str, Any]:
+    """Return the rules of a programme by name, to be changed and given back."""
+    return {name: getattr(programme, name) for name in Rules.__dataclass_fields__}
+
+
 def _turn(programme: Programme, state: ProgrammeState, *, since: set[ProgrammeState]) -> None:
     held = db.session.execute(
         select(Programme.state).where(Programme.id == programme.id).with_for_update()
