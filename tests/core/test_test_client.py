@@ -5,6 +5,7 @@ from datetime import timedelta
 
 import pytest
 from flask import Flask, abort
+from playwright.sync_api import Page
 from redis import Redis
 from sqlalchemy import func, select, text
 
@@ -115,3 +116,11 @@ def test_the_moved_clock_returns_after_the_test(moved_clock: Callable[[timedelta
     moved_clock(timedelta(days=3))
 
     assert timedelta(days=3) <= clock.now() - before < timedelta(days=3, minutes=1)
+
+
+@pytest.mark.journey
+def test_a_browser_reaches_the_live_server(page: Page) -> None:
+    answer = page.goto("/healthz")
+
+    assert answer is not None
+    assert answer.status == 200
