@@ -1,7 +1,7 @@
 """Answering: one response per link under any race, safe when the customer sees "thank you".
 
-The transaction holds the response, the spending of the link, the case of an unhappy customer and one row of outbox work; the
-customer's profile, the timeline, the reward and the outcome follow behind it (`surveys.reactions`).
+The transaction holds the response, the spending of the link, the case of an unhappy customer and one row of outbox work;
+the customer's profile, the timeline, the reward and the outcome follow behind it (`surveys.reactions`).
 """
 
 from __future__ import annotations
@@ -9,9 +9,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, Final
+from typing import Any, Final, cast
 
-from sqlalchemy import Select, exists, insert, literal, select, update
+from sqlalchemy import Select, Table, exists, insert, literal, select, update
 from sqlalchemy.dialects.postgresql import insert as upsert
 from wtforms import Form
 
@@ -26,7 +26,7 @@ from surveys.kinds.base import Coded
 from surveys.models import Invitation, InvitationState, Response, ResponseState
 from surveys.opened import OPEN_STATES, Opened
 
-_invitation, _response = Invitation.__table__, Response.__table__
+_invitation, _response = cast(Table, Invitation.__table__), cast(Table, Response.__table__)
 NO_CONTACT: Final = "none"
 
 
@@ -45,7 +45,9 @@ class Answers:
 
     def of_kind(self, asked: Definition, kind: str) -> Coded:
         """Return the answer to the first question of a kind that was asked."""
-        return next((self.coded[each.key] for each in asked.questions if each.kind == kind and each.key in self.coded), None)
+        return next(
+            (self.coded[each.key] for each in asked.questions if each.kind == kind and each.key in self.coded), None
+        )
 
 
 @dataclass(frozen=True)
@@ -58,8 +60,8 @@ class Submitted:
 def read(asked: Definition, form: Form) -> Answers | None:
     """Return the answers of a filled form, or None with the faults on its fields.
 
-    Questions that do not apply to what was answered before them are taken out of the form: whatever was sent for them is
-    neither checked nor kept.
+    Questions that do not apply to what was answered before them are taken out of the form: whatever was sent for them
+    is neither checked nor kept.
     """
     coded: dict[str, Coded] = {}
     words: list[str] = []
@@ -79,14 +81,18 @@ def read(asked: Definition, form: Form) -> Answers | None:
     return Answers(coded, "\n\n".join(words) or None)
 
 
-def submit(opened: Opened, asked: Definition, answers: Answers, *, form_key: str | None = None, now: datetime) -> Submitted:
+def submit(
+    opened: Opened, asked: Definition, answers: Answers, *, form_key: str | None = None, now: datetime
+) -> Submitted:
     """Keep one response and spend its link, in one statement; open a case if the customer is unhappy.
 
-    `opened` comes from `opened.to_answer`, with brand and customer. Raises AlreadyAnswered for whoever comes second: the
+    `opened` was found with `to_answer`, so it has brand and customer. Raises AlreadyAnswered for whoever comes second: the
     row waits for the first one's commit, so exactly one response stays. Does not commit.
     """
     row = _row(opened, asked, answers, form_key, now)
-    response_id = _insert_unlinked(row) if opened.invitation_id is None else _spend_and_insert(opened.invitation_id, row, now)
+    response_id = (
+        _insert_unlinked(row) if opened.invitation_id is None else _spend_and_insert(opened.invitation_id, row, now)
+    )
     if response_id is None:
         raise AlreadyAnswered
     case = _open_case(opened, asked, answers, response_id, row, now)
@@ -180,7 +186,7 @@ def _open_case(
 
 
 def keep_partial(opened: Opened, asked: Definition, form: Form, *, now: datetime) -> bool:
-    """Keep what was filled in so far, as far as it is valid, until the form is sent; never a response. False: nothing to keep."""
+    """Keep what was filled in so far, as far as it is valid, until the form is sent. False: there was nothing to keep."""
     filled = {question.key: form[question.key].data for question in asked.questions if _is_filled(form, question.key)}
     if opened.invitation_id is None or not filled:
         return False
@@ -189,8 +195,9 @@ def keep_partial(opened: Opened, asked: Definition, form: Form, *, now: datetime
         .where(_invitation.c.id == opened.invitation_id, _invitation.c.state.in_(OPEN_STATES))
         .where(_invitation.c.expires_at > now)
         .values(partial=filled, partial_at=now)
+        .returning(_invitation.c.id)
     )
-    return kept.rowcount == 1
+    return kept.first() is not None
 
 
 def _is_filled(form: Form, key: str) -> bool:
@@ -198,7 +205,7 @@ def _is_filled(form: Form, key: str) -> bool:
 
 
 def is_partial(asked: Definition, partial: Mapping[str, Any]) -> bool:
-    """Whether kept answers count as partial: at least half of the questions that applied (AAPOR); less is a break-off."""
+    """Whether kept answers are a partial: at least half of the questions that applied (AAPOR); less is a break-off."""
     coded: dict[str, Coded] = {}
     applied = 0
     for question in asked.questions:
@@ -220,4 +227,3 @@ def told(response: Response, asked: Definition, language: str) -> Sequence[tuple
         for question in asked.questions
         if question.key in response.answers
     ]
-

@@ -125,9 +125,9 @@ def from_library(key: str) -> Definition:
 
 
 def _languages(data: Mapping[str, Any], faults: list[Fault]) -> tuple[str, ...]:
-    given = data.get("languages")
-    known = isinstance(given, list) and given and all(isinstance(each, str) and each in LANGUAGES for each in given)
-    if not known or len(set(given)) != len(given):
+    given: Any = data.get("languages")
+    is_list = isinstance(given, list) and bool(given) and all(isinstance(each, str) for each in given)
+    if not is_list or not set(given) <= set(LANGUAGES) or len(set(given)) != len(given):
         faults.append(Fault("languages", f"is a list of languages, each once, from {', '.join(LANGUAGES)}"))
         return ("en",)
     return tuple(given)

@@ -1,4 +1,4 @@
-"""By when somebody who says "ring me" would be rung: what the recovery desk's policies promise, told before the answer is sent."""
+"""By when somebody who says "ring me" would be rung: what the desk's policies promise, told before the answer is sent."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class _Expected:
 
 
 def first_contact(opened: Opened, *, metric: str | None, score: int | None, now: datetime) -> datetime | None:
-    """Return by when we would call, or None where the calendar has no working time. Policies are kept in the process."""
+    """Return by when we would call, or None where the calendar has no working time. The process keeps the policies."""
     if opened.calendar_id is None:
         return None
     judged = _Expected(

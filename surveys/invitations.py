@@ -1,7 +1,7 @@
 """Inviting: decide for interactions, send what is due after looking once more, and let links run out.
 
-Deciding takes a fixed number of statements for 1 to 1,000 interactions. What was decided is kept with its inputs. Outcome checks
-are asked whatever quarantine, sampling and holds say; only an address we must not write to at all stops them.
+Deciding takes a fixed number of statements for 1 to 1,000 interactions; what was decided is kept with its inputs. Outcome
+checks are invited elsewhere (`surveys.outcomes`): quarantine, sampling and holds do not apply to them.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ SKIPPED: Final = "skipped"
 def decide(interactions: Sequence[Interaction], *, now: datetime) -> list[Decision]:
     """Decide for each interaction whether its customer is asked; return the decisions in the same order.
 
-    A decision once made stands: asked again, it is returned as it was. At most ten statements, however many interactions.
+    A decision once made stands: asked again, it is returned as it was. At most ten statements, however many there are.
     """
     known = _decided([interaction.id for interaction in interactions])
     fresh = {each.id: each for each in interactions if each.id not in known}
@@ -208,21 +208,20 @@ def _invite(judged: Sequence[Judged], *, now: datetime) -> None:
 
 
 def _row(facts: Facts, now: datetime) -> dict[str, Any]:
-    assert facts.rule is not None
-    assert facts.customer is not None
+    rule, customer = facts.the_rule, facts.the_customer
     return {
         "public_id": new_public_id(),
-        "survey_id": facts.rule.survey_id,
+        "survey_id": rule.survey_id,
         "version_id": facts.version_id,
         "interaction_id": facts.interaction.id,
         "touchpoint_id": facts.interaction.touchpoint_id,
-        "customer_id": facts.customer.id,
+        "customer_id": customer.id,
         "channel": "email",
-        "language": language_for(facts.customer, facts.rule.touchpoint.brand.language),
+        "language": language_for(customer, rule.touchpoint.brand.language),
         "state": InvitationState.WAITING,
         "created_at": now,
         "send_at": facts.send_at,
-        "expires_at": facts.send_at + timedelta(days=facts.rule.expires_days),
+        "expires_at": facts.send_at + timedelta(days=rule.expires_days),
         "partial": {},
     }
 
@@ -311,9 +310,7 @@ def _since(facts: Facts, last_invited_at: datetime | None) -> Facts:
 def _hand_over(going: Sequence[Invitation], facts: Mapping[int, Facts], *, now: datetime) -> None:
     """Reserve what is advertised, post the messages in one batch, and note that the invitations went out."""
     advertised = {each.id: _reserve(each, facts[each.id], now=now) for each in going}
-    posted = letters.post_invitations(
-        [(each, facts[each.id], advertised[each.id]) for each in going], now=now
-    )
+    posted = letters.post_invitations([(each, facts[each.id], advertised[each.id]) for each in going], now=now)
     for invitation in going:
         reward = advertised[invitation.id]
         invitation.state, invitation.sent_at = InvitationState.SENT, now
@@ -330,7 +327,7 @@ def _hand_over(going: Sequence[Invitation], facts: Mapping[int, Facts], *, now: 
 
 
 def _reserve(invitation: Invitation, facts: Facts, *, now: datetime) -> Reward | None:
-    """Set the advertised reward aside until the link runs out; None when the programme says no: then none is advertised."""
+    """Set the advertised reward aside until the link runs out; where the programme says no, none is advertised."""
     if facts.rule is None or facts.rule.programme is None or facts.customer is None:
         return None
     reason = reason_of(invitation.id)
@@ -365,7 +362,7 @@ def _note_skipped(skipped: Mapping[int, Reason], *, now: datetime) -> None:
 
 
 def expire(now: datetime, *, limit: int = EXPIRE_BATCH) -> int:
-    """End up to `limit` links whose time is over and release what they had reserved; return how many. The caller commits."""
+    """End up to `limit` links whose time is over, release what they had reserved, return how many. The caller commits."""
     over = (
         select(Invitation.id)
         .where(Invitation.state.in_(ANSWERABLE), Invitation.expires_at <= now)
@@ -373,13 +370,17 @@ def expire(now: datetime, *, limit: int = EXPIRE_BATCH) -> int:
         .limit(limit)
         .with_for_update(skip_locked=True)
     )
-    ended = db.session.execute(
-        update(Invitation)
-        .where(Invitation.id.in_(over.scalar_subquery()))
-        .values(state=InvitationState.EXPIRED)
-        .returning(Invitation.reward_id)
-        .execution_options(synchronize_session=False)
-    ).scalars().all()
+    ended = (
+        db.session.execute(
+            update(Invitation)
+            .where(Invitation.id.in_(over.scalar_subquery()))
+            .values(state=InvitationState.EXPIRED)
+            .returning(Invitation.reward_id)
+            .execution_options(synchronize_session=False)
+        )
+        .scalars()
+        .all()
+    )
     reserved = select(Reward).where(Reward.id.in_([id_ for id_ in ended if id_]), Reward.state == RewardState.RESERVED)
     for reward in db.session.scalars(reserved.order_by(Reward.id)):
         rewards.release(reward, now=now)

@@ -27,7 +27,7 @@ class Survey(Model):
 
 
 class SurveyVersion(Model):
-    """A definition (surveys.definition). Once published it never changes; a draft has no published_at and is the only one."""
+    """A definition (surveys.definition). Once published it never changes; the one draft has no published_at."""
 
     __tablename__ = "survey_version"
     __table_args__ = (
@@ -57,18 +57,14 @@ class InvitationRule(Model):
     key: Mapped[str] = mapped_column(unique=True)
     touchpoint_id: Mapped[int] = mapped_column(ForeignKey("touchpoint.id"), unique=True)
     survey_id: Mapped[int] = mapped_column(ForeignKey("survey.id"))
-    programme_id: Mapped[int | None] = mapped_column(
-        ForeignKey("programme.id")
-    )  # the reward it advertises
+    programme_id: Mapped[int | None] = mapped_column(ForeignKey("programme.id"))  # the reward it advertises
     delay_minutes: Mapped[int] = mapped_column(default=0)
     sample_percent: Mapped[int] = mapped_column(SmallInteger, default=100)
     quarantine_days: Mapped[int] = mapped_column(default=30)
     needs_consent: Mapped[bool] = mapped_column(
         Boolean, default=False
     )  # True: only who said yes; False: who did not say no
-    max_age_days: Mapped[int] = mapped_column(
-        default=14
-    )  # an interaction older than this is not asked about
+    max_age_days: Mapped[int] = mapped_column(default=14)  # an interaction older than this is not asked about
     expires_days: Mapped[int] = mapped_column(default=30)
     conditions: Mapped[Json]
     active: Mapped[bool] = mapped_column(Boolean, default=True)
@@ -82,9 +78,7 @@ class Decision(Model):
 
     __tablename__ = "decision"
     id: Mapped[Id]
-    interaction_id: Mapped[int] = mapped_column(
-        ForeignKey("interaction.id"), unique=True
-    )
+    interaction_id: Mapped[int] = mapped_column(ForeignKey("interaction.id"), unique=True)
     outcome: Mapped[str]  # invited, delayed, skipped
     rule: Mapped[
         str
@@ -105,7 +99,7 @@ class InvitationState(StrEnum):
 
 
 class Invitation(Model):
-    """One survey put to one customer about one interaction, over one channel, with one secret link (purpose "survey")."""
+    """One survey put to one customer about one interaction, over one channel, with one link (purpose "survey")."""
 
     __tablename__ = "invitation"
     __table_args__ = (
@@ -131,12 +125,8 @@ class Invitation(Model):
     touchpoint_id: Mapped[int | None] = mapped_column(ForeignKey("touchpoint.id"))
     customer_id: Mapped[int | None] = mapped_column(ForeignKey("customer.id"))
     outcome_check_id: Mapped[int | None] = mapped_column(ForeignKey("outcome_check.id"))
-    case_id: Mapped[int | None] = mapped_column(
-        ForeignKey("case.id")
-    )  # of an outcome check
-    reward_id: Mapped[int | None] = mapped_column(
-        ForeignKey("reward.id")
-    )  # reserved because it advertises one
+    case_id: Mapped[int | None] = mapped_column(ForeignKey("case.id"))  # of an outcome check
+    reward_id: Mapped[int | None] = mapped_column(ForeignKey("reward.id"))  # reserved because it advertises one
     message_id: Mapped[int | None] = mapped_column(ForeignKey("message.id"))
     channel: Mapped[str]  # email, link
     language: Mapped[str]
@@ -204,9 +194,7 @@ class Response(Model):
     import_id: Mapped[int | None] = mapped_column(ForeignKey("import_run.id"))
     import_key: Mapped[str | None]
     folded_at: Mapped[datetime | None]  # when the roll-ups took it in
-    form_key: Mapped[str | None] = mapped_column(
-        unique=True
-    )  # of an open link's form: a double click is one response
+    form_key: Mapped[str | None] = mapped_column(unique=True)  # of an open link's form: a double click is one response
     touchpoint: Mapped[Touchpoint | None] = relationship()
     customer: Mapped[Customer | None] = relationship()
     interaction: Mapped[Interaction | None] = relationship()

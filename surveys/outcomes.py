@@ -26,8 +26,8 @@ class NoQuestion(Conflict):
 def invite_outcome(check: OutcomeCheck, *, now: datetime) -> Invitation:
     """Return the invitation by which a case's customer is asked again; a second call returns the same one.
 
-    It asks the question that opened the case, for a complaint the brand's main question, in the version asked now. It can be
-    answered at once; sending its link by mail is `ask`'s matter. Raises NoQuestion.
+    It asks the question that opened the case, for a complaint the brand's main question, in the version asked now. It can
+    be answered at once; sending its link by mail is `ask`'s matter. Raises NoQuestion.
     """
     known = db.session.scalar(select(Invitation).where(Invitation.outcome_check_id == check.id))
     if known is not None:
@@ -84,4 +84,3 @@ def _survey_of(case: Case) -> int:
     if survey_id is None or not versions.is_asked(survey_id):
         raise NoQuestion
     return survey_id
-

@@ -13,6 +13,8 @@ from core.tokens import hash_secret
 
 PER_MINUTE: Final = 20  # a family, a shop's tablet or an office behind one address stays below
 
+KEPT_SECONDS: Final = 120
+
 
 class TooFast(Refusal):
     status, code = 429, "too-fast"
@@ -23,7 +25,9 @@ def check(place: str, address: str, *, now: datetime) -> None:
     key = f"pace:{hash_secret(f'{place}:{address}')[:24]}:{int(now.timestamp()) // 60}"
     try:
         with outbox.connection().pipeline(transaction=False) as pipe:
-            tries, _set = pipe.incr(key).expire(key, 120).execute()
+            pipe.incr(key)
+            pipe.expire(key, KEPT_SECONDS)
+            tries = pipe.execute()[0]
     except RedisError:
         return
     if tries > PER_MINUTE:

@@ -1,7 +1,7 @@
 """The survey page: its unchanging HTML is made once per process, version and language; what differs is put into slots.
 
-The same template is rendered in two ways: with slots in place of what varies (kept, then filled by joining strings), and directly
-with the real values where an answer must be corrected. So a page costs one query and a join, and there is one template.
+The same template is rendered in two ways: with slots in place of what varies (kept, then filled by joining strings), and
+directly with the real values where an answer must be corrected. So a page costs one query and a join.
 """
 
 from __future__ import annotations
@@ -30,6 +30,7 @@ from surveys.opened import Face, Opened
 
 TEMPLATE: Final = "surveys/public/survey.html"
 KEPT_PAGES: Final = 512
+NOTHING: Final = Markup("")
 
 
 @dataclass(frozen=True)
@@ -142,7 +143,7 @@ def show_again(opened: Opened, address: Address, form: Form, *, language: str, n
     errors = {field.name: str(field.errors[0]) for field in form if field.errors}
     with i18n.use_language(language, zone=opened.zone):
         values = _values(opened, asked, given, address, language=language, nonce=nonce, now=now)
-        return _render(asked, variant_of(opened, address, language), lambda name: Markup(values.get(name, "")), errors)
+        return _render(asked, variant_of(opened, address, language), lambda name: values.get(name, NOTHING), errors)
 
 
 def preview(opened: Opened, asked: Definition, address: Address, *, language: str, nonce: str, now: datetime) -> str:
@@ -151,7 +152,7 @@ def preview(opened: Opened, asked: Definition, address: Address, *, language: st
     with i18n.use_language(language, zone=opened.zone):
         given = _preselected(asked, address.query)
         values = _values(opened, asked, given, address, language=language, nonce=nonce, now=now)
-        return _render(asked, variant, lambda name: Markup(values.get(name, "")), {})
+        return _render(asked, variant, lambda name: values.get(name, NOTHING), {})
 
 
 def lead_of(opened: Opened, language: str) -> str:
@@ -169,7 +170,9 @@ def _parts(version_id: int, variant: Variant) -> tuple[str, ...]:
     """Return the page in pieces: text, slot, text, slot, … text. A published version never changes."""
     mark = secrets.token_hex(12)  # nobody's text can hold it
     with i18n.use_language(variant.language):
-        html = _render(versions.definition_of(version_id), variant, lambda name: Markup(f"[{mark} {name}]"), {})
+        html = _render(
+            versions.definition_of(version_id), variant, lambda name: Markup("[{} {}]").format(mark, name), {}
+        )
     return tuple(re.split(rf"\[{mark} ([^\]]+)\]", _squeezed(html)))
 
 
@@ -217,7 +220,7 @@ def _values(
     language: str,
     nonce: str,
     now: datetime,
-) -> dict[str, str]:
+) -> dict[str, Markup]:
     """Return what goes into the slots, as HTML."""
     lead = lead_of(opened, language)
     values = {
@@ -238,9 +241,9 @@ def _values(
     return values
 
 
-def _given(given: Mapping[str, Any]) -> dict[str, str]:
+def _given(given: Mapping[str, Any]) -> dict[str, Markup]:
     """Return the slots of what was filled in. A slot that no question has is never asked for."""
-    values: dict[str, str] = {}
+    values: dict[str, Markup] = {}
     for key, value in given.items():
         if isinstance(value, str) and value:
             values[f"words {key}"] = escape(value)
@@ -256,15 +259,15 @@ def _title(opened: Opened, language: str) -> str:
     return _("About %(what)s", what=phrase) if phrase else _("Your answer")
 
 
-def _gift(opened: Opened) -> str:
+def _gift(opened: Opened) -> Markup:
     if opened.reward_minor is None or opened.reward_currency is None:
-        return ""
+        return NOTHING
     amount = formats.money(opened.reward_minor, opened.reward_currency)
     words = _("%(amount)s for answering, whatever you say.", amount=amount)
     return Markup('<span class="hint">{}</span>').format(words)
 
 
-def _ring(opened: Opened, main: Scale | None, score: object, threshold: int | None, now: datetime) -> str:
+def _ring(opened: Opened, main: Scale | None, score: object, threshold: int | None, now: datetime) -> Markup:
     """Return where and by when we would ring."""
     known = int(score) if isinstance(score, str) and score.isdigit() else threshold
     due = expected.first_contact(opened, metric=main.metric if main else None, score=known, now=now)
@@ -272,4 +275,4 @@ def _ring(opened: Opened, main: Scale | None, score: object, threshold: int | No
     if due is None:
         return Markup("<small>{}</small>").format(phone)
     words = escape(_("On %(phone)s, by %(time)s", phone="\ufffc", time=formats.by_when(due, now)))
-    return Markup("<small>{}</small>").format(Markup(words.replace("\ufffc", phone)))
+    return Markup("<small>{}</small>").format(words.replace("\ufffc", phone))

@@ -1,4 +1,4 @@
-"""What follows an answer, behind the thank-you page: the customer's profile, the log, the reward, the outcome of a case."""
+"""What follows an answer, behind the thank-you page: the customer's profile, the log, the reward, a case's outcome."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Whom to ask: the rules of an invitation in the order in which they are tried. Pure: everything they look at is passed in.
+"""Whom to ask: the rules of an invitation in the order in which they are tried. All that they look at is passed in.
 
 Each names itself in the decision, which is kept with its inputs, so that "why was I (not) asked?" has an answer.
 """
@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
-from typing import Any, Final
+from typing import Any, Final, cast
 
 from core import conditions
 from customers.models import Consent, Customer, Interaction
@@ -51,10 +51,18 @@ class Facts:
     now: datetime
 
     @property
+    def the_rule(self) -> InvitationRule:
+        """The rule, for whatever is tried after it is known to be there."""
+        return cast(InvitationRule, self.rule)
+
+    @property
+    def the_customer(self) -> Customer:
+        return cast(Customer, self.customer)
+
+    @property
     def send_at(self) -> datetime:
         """When it would go out: the delay counts from the interaction, and never into the past."""
-        assert self.rule is not None
-        return max(self.now, self.interaction.occurred_at + timedelta(minutes=self.rule.delay_minutes))
+        return max(self.now, self.interaction.occurred_at + timedelta(minutes=self.the_rule.delay_minutes))
 
     @property
     def sample(self) -> int:
@@ -105,14 +113,12 @@ def has_address(facts: Facts) -> Reason | None:
 
 
 def _is_recent(facts: Facts) -> Reason | None:
-    assert facts.rule is not None
     age = facts.now - facts.interaction.occurred_at
-    return Reason.TOO_OLD if age > timedelta(days=facts.rule.max_age_days) else None
+    return Reason.TOO_OLD if age > timedelta(days=facts.the_rule.max_age_days) else None
 
 
 def _meets_conditions(facts: Facts) -> Reason | None:
-    assert facts.rule is not None
-    tree = facts.rule.conditions
+    tree = facts.the_rule.conditions
     if not tree or conditions.evaluate(conditions.parse(tree), _asked_about(facts)):
         return None
     return Reason.CONDITIONS
@@ -134,8 +140,7 @@ def _asked_about(facts: Facts) -> Mapping[str, Any]:
 
 
 def has_consent(facts: Facts) -> Reason | None:
-    assert facts.customer is not None
-    consent = facts.customer.survey_consent
+    consent = facts.the_customer.survey_consent
     said_no = consent == Consent.WITHDRAWN
     must_say_yes = facts.rule is not None and facts.rule.needs_consent
     return Reason.CONSENT if said_no or (must_say_yes and consent != Consent.GIVEN) else None
@@ -151,8 +156,7 @@ def holds_nothing(facts: Facts) -> Reason | None:
 
 
 def _is_in_sample(facts: Facts) -> Reason | None:
-    assert facts.rule is not None
-    return None if facts.sample < facts.rule.sample_percent else Reason.SAMPLING
+    return None if facts.sample < facts.the_rule.sample_percent else Reason.SAMPLING
 
 
 def is_out_of_quarantine(facts: Facts) -> Reason | None:

@@ -1,4 +1,4 @@
-"""What the thank-you page says: who acts next and by when, the case's number, the reward. It tells the same when opened again."""
+"""What the thank-you page says: who acts next and by when, the case's number, the reward; it says so again later."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """Versions of a survey: one draft at a time, published ones that never change, and their compiled forms.
 
-Publishing is the only way a definition comes to customers; an invitation and a response name the version they belong to.
+Publishing is the only way a definition comes to customers; invitations and responses name the version they belong to.
 """
 
 from __future__ import annotations

@@ -16,6 +16,8 @@ from core.db import db
 from customers.models import Brand, Calendar, Customer, Interaction, Stage, Touchpoint
 from feedback import cases
 from feedback.models import Case, RootCause
+from surveys import versions
+from surveys.models import Invitation, InvitationRule, InvitationState, Survey
 from incentives import programmes
 from incentives.models import Fulfilment, Programme, ProgrammeState, Trigger
 
@@ -163,3 +165,47 @@ def make_programme(brand: Brand | None = None, *, budget: int = 5000, running: b
         programme.state = ProgrammeState.RUNNING
         db.session.flush()
     return programme
+
+
+def make_survey(brand: Brand | None = None, key: str = "nps_after_contact") -> Survey:
+    """The built-in survey, published; the same one again if it is there."""
+    return versions.install(key, brand=brand or make_brand(), by="system", now=clock.now())
+
+
+def make_rule(touchpoint: Touchpoint | None = None, survey: Survey | None = None, **more: Any) -> InvitationRule:
+    """A rule that invites everybody at once; `more`: its columns."""
+    touchpoint = touchpoint or make_touchpoint()
+    values: dict[str, Any] = {"key": f"rule-{next(_numbers)}", "touchpoint": touchpoint, "conditions": {}}
+    values |= {"survey": survey or make_survey(touchpoint.brand)}
+    rule = InvitationRule(**{**values, **more})
+    db.session.add(rule)
+    db.session.flush()
+    return rule
+
+
+def make_invitation(
+    survey: Survey | None = None, customer: Customer | None = None, touchpoint: Touchpoint | None = None, **more: Any
+) -> Invitation:
+    """A sent invitation that can be answered for 30 days, about a call of `customer` (default: a new one)."""
+    survey = survey or make_survey()
+    customer = customer or make_customer()
+    interaction = make_interaction(touchpoint or make_touchpoint(survey.brand), customer)
+    values: dict[str, Any] = {
+        "survey_id": survey.id,
+        "version_id": versions.current(survey.id).id,
+        "interaction_id": interaction.id,
+        "touchpoint_id": interaction.touchpoint.id,
+        "customer_id": customer.id,
+        "channel": "email",
+        "language": customer.language or "en",
+        "state": InvitationState.SENT,
+        "created_at": clock.now(),
+        "send_at": clock.now(),
+        "sent_at": clock.now(),
+        "expires_at": clock.now() + timedelta(days=30),
+        "partial": {},
+    }
+    invitation = Invitation(**{**values, **more})
+    db.session.add(invitation)
+    db.session.flush()
+    return invitation

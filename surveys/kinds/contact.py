@@ -1,4 +1,4 @@
-"""May we contact you, and how: only ways in which we can reach this customer are offered, and never an address typed here."""
+"""May we contact you, and how: only ways in which we can reach this customer are offered, and no address is typed."""
 
 from __future__ import annotations
 

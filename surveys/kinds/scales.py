@@ -32,12 +32,12 @@ class Scale(Question):
 
     @property
     def values(self) -> range:
-        scale = scoring.SCALES[scoring.Metric(self.metric)]
+        scale = scoring.SCALES[scoring.Metric(str(self.metric))]
         return range(scale[0], scale[-1] + 1)
 
     def band(self, score: int) -> str:
         """Return low, mid or top: the profile of a score by where its follow-ups hang."""
-        return BAND_OF[scoring.band(scoring.Metric(self.metric), score)]
+        return BAND_OF[scoring.band(str(self.metric), score)]
 
     def field(self, *, reachable: frozenset[str]) -> UnboundField:
         codes = [str(value) for value in self.values]

@@ -1,6 +1,6 @@
 """What customers open: the survey by its private link, open forms, the thank-you page, a brand's colour.
 
-GET never writes: links in mails are opened by scanners. No session is used; the signed link or form token is the capability.
+GET never writes: links in mails are opened by scanners. No session is used: whoever holds the signed link may.
 """
 
 from __future__ import annotations
@@ -211,9 +211,7 @@ def answer_open(touchpoint: str) -> AnyResponse | str:
     return redirect(_submit_open(place, touchpoint, asked, answers, form_key, language), 303)
 
 
-def _submit_open(
-    place: Opened, touchpoint: str, asked: Definition, answers: Any, form_key: str, language: str
-) -> str:
+def _submit_open(place: Opened, touchpoint: str, asked: Definition, answers: Any, form_key: str, language: str) -> str:
     try:
         answering.submit(_in_language(place, language), asked, answers, form_key=form_key, now=clock.now())
         db.session.commit()
@@ -294,4 +292,3 @@ def css(key: str) -> AnyResponse:
     response = Response(rule, mimetype="text/css")
     response.headers["Cache-Control"] = f"public, max-age={BRAND_SECONDS}"
     return response
-
