@@ -32,7 +32,7 @@ CONTACTS: Final = ("phone", "email")
 
 @dataclass(frozen=True)
 class UnhappyAnswer:
-    """An answer as the recovery desk sees it. `threshold` is the highest score that opens a case; None: every negative one."""
+    """An answer as the desk sees it. `threshold` is the highest score that opens a case; None: every negative one."""
 
     response_id: int
     survey_id: int
@@ -75,7 +75,7 @@ class ByHand:
 
 @dataclass(frozen=True)
 class ImportedCase:
-    """A case as it was elsewhere: it keeps its time, has no running clocks and stays off the desk until somebody asks for it."""
+    """A case as it was elsewhere: it keeps its time, has no clocks and stays off the desk until somebody asks for it."""
 
     reason: str  # response:<id>, complaint:<id>
     origin: str
@@ -98,7 +98,7 @@ class ImportedCase:
 
 
 def open_if_unhappy(answer: UnhappyAnswer, *, now: datetime) -> Case | None:
-    """Open a case with its clocks for an unhappy answer, and promise the contact it wished for; None for any other answer.
+    """Open a case with its clocks for an unhappy answer and promise the contact it wished for; None for any other.
 
     Four statements, three without a wish. One answer has one case: again returns the same.
     """
@@ -162,7 +162,7 @@ def open_imported(imported: ImportedCase, *, now: datetime) -> Case:
 
 
 def open_many_imported(many: Sequence[ImportedCase], *, now: datetime) -> list[int]:
-    """Keep imported cases, return the ids of the new ones; two statements, however many. Nothing is due, promised or sent."""
+    """Keep imported cases, return the ids of the new ones; two statements, however many. Nothing is promised or sent."""
     if not many:
         return []
     statement = upsert(Case).on_conflict_do_nothing(index_elements=["reason"])

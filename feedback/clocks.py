@@ -1,7 +1,7 @@
 """The running deadlines of a case, in working time: started, paused while the customer is awaited, resumed, stopped.
 
-Each act is a row in clock_event; due_at and warn_at are stored because lists sort by them, and can be told again from the
-events at any time (`deadline`).
+Each act is a row in clock_event; due_at and warn_at are stored because lists sort by them, and can be told again from
+the events at any time (`deadline`).
 """
 
 from __future__ import annotations
@@ -9,11 +9,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any, Final
+from itertools import pairwise
+from typing import Any, Final, cast
 
 from flask_babel import gettext as _
 from flask_babel import lazy_gettext as _l
-from sqlalchemy import CTE, String, case, func, insert, literal, null, select, text, update
+from sqlalchemy import CTE, String, Table, case, func, insert, literal, null, select, text, update
 from sqlalchemy.dialects.postgresql import insert as upsert
 
 from core import formats, working_time
@@ -29,8 +30,8 @@ TITLES: Final = {
     ClockKind.NEXT_RESPONSE: _l("Next response"),
     ClockKind.RESOLUTION: _l("Resolution"),
 }
-_clock = CaseClock.__table__
-_event = ClockEvent.__table__
+_clock = cast(Table, CaseClock.__table__)
+_event = cast(Table, ClockEvent.__table__)
 
 
 @dataclass(frozen=True)
@@ -241,9 +242,7 @@ def _about_pauses(
 ) -> list[str]:
     runs = runs_of(events)
     gaps = [
-        working_time.between(earlier.end, later.start, calendar)
-        for earlier, later in zip(runs, runs[1:], strict=False)
-        if earlier.end
+        working_time.between(earlier.end, later.start, calendar) for earlier, later in pairwise(runs) if earlier.end
     ]
     said = []
     if paused := sum(gaps, timedelta()):

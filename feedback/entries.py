@@ -19,6 +19,7 @@ from feedback.models import Case, CaseEntry, CaseState, ClockKind, EntryKind
 from feedback.reopening import reopen, start_clock
 from feedback.state import CaseClosed, lock, record, settle
 from notifications import kinds, messages
+from notifications.models import Message
 
 
 class CannotWrite(Refusal):
@@ -60,7 +61,7 @@ def log_call(
     now: datetime,
     form_key: str | None = None,
 ) -> CaseEntry:
-    """Keep a call to the customer; one that reached them is a contact: it stops clocks and keeps the promise to call."""
+    """Keep a call to the customer; one that reached them is a contact: it stops clocks, keeps the promise to call."""
     lock(case)
     if again := _made_by(form_key):
         return again
@@ -82,9 +83,10 @@ def reply(
     form_key: str | None = None,
     wait: bool = False,
 ) -> CaseEntry:
-    """Write to the customer by e-mail; `last_seen` is the newest entry its writer saw, `wait` pauses the clocks for an answer.
+    """Write to the customer by e-mail; `last_seen` is the newest entry its writer saw.
 
-    It counts as the first contact unless the customer asked to be called. Raises CannotWrite, StaleReply, CaseClosed.
+    `wait` pauses the clocks for an answer. It counts as the first contact unless the customer asked to be called.
+    Raises CannotWrite, StaleReply, CaseClosed.
     """
     lock(case)
     if again := _made_by(form_key):
@@ -234,7 +236,7 @@ def _wait(case: Case, *, by: Staff, now: datetime) -> None:
     record(case, "case.waiting", by=by, now=now)
 
 
-def _send(case: Case, entry: CaseEntry, *, to: str, by: Staff, now: datetime) -> messages.Message | None:
+def _send(case: Case, entry: CaseEntry, *, to: str, by: Staff, now: datetime) -> Message | None:
     customer = case.customer
     with i18n.use_language(case.language, zone=case.brand.zone):
         values = {

@@ -131,7 +131,7 @@ class ClockKind(StrEnum):
 
 
 class CaseClock(Model):
-    """A service-level deadline in working time. Its events are in clock_event; due_at and warn_at are recomputable from them."""
+    """A service-level deadline in working time. Its events are in clock_event; due_at and warn_at follow from them."""
 
     __tablename__ = "case_clock"
     __table_args__ = (
@@ -205,7 +205,7 @@ class EntryKind(StrEnum):
 
 
 class CaseEntry(Model):
-    """Something said in a case: a note, a call, a reply, the customer's words. What happened (not said) is in the event log."""
+    """Something said in a case: a note, a call, a reply, the customer's words. What happened is in the event log."""
 
     __tablename__ = "case_entry"
     __table_args__ = (Index("ix_case_entry_case", "case_id", "at", "id"),)
@@ -291,7 +291,7 @@ class OutcomeState(StrEnum):
 
 
 class OutcomeCheck(Model):
-    """The same question asked again, bound to the first answer. Only its answer decides whether a customer was won back."""
+    """The same question asked again, bound to the first answer. Only its answer decides who was won back."""
 
     __tablename__ = "outcome_check"
     __table_args__ = (

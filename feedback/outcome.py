@@ -1,4 +1,4 @@
-"""The outcome check: the same question asked again, bound to the first answer. Only its answer says who was won back."""
+"""The outcome check: the same question asked again, bound to the first answer. Only its answer says who is won back."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ SILENT_AFTER: Final = timedelta(days=30)  # as long as an invitation's link work
 
 
 def due_for(case: Case, *, now: datetime) -> datetime:
-    """Return when a case that is resolved now is to be asked about: the policy's days later, unless the installation sets them."""
+    """Return when the customer of a case resolved now is asked: the policy's days later, or the installation's."""
     config: Config = current_app.extensions["config"]
     days = config.outcome_delay_days
     if days is None:
@@ -146,7 +146,7 @@ def close(case: Case, *, because: str, by: By, now: datetime) -> None:
 
 
 def go_silent(*, now: datetime, limit: int = 200) -> int:
-    """End up to `limit` checks that nobody answered while their link worked; their cases close, not won. For the clock process."""
+    """End up to `limit` checks whose link ran out unanswered; their cases close, not won. For the clock process."""
     waiting = OutcomeCheck.state.in_((OutcomeState.PENDING, OutcomeState.ASKED))
     query = select(OutcomeCheck).where(waiting, OutcomeCheck.due_at < now - SILENT_AFTER)
     checks = db.session.scalars(query.order_by(OutcomeCheck.due_at).limit(limit)).all()

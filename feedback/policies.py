@@ -1,7 +1,7 @@
 """Which deadlines, priority and team a case gets: the first SLA policy by position whose conditions hold.
 
-Policies, calendars and touchpoints' names change rarely and are asked for while a customer waits for "thank you", so each
-process keeps them for half a minute, and forgets them at once when it changes one itself.
+Policies, calendars and touchpoints' names change rarely and are asked for while a customer waits for "thank you", so
+each process keeps them for half a minute, and forgets them at once when it changes one itself.
 """
 
 from __future__ import annotations
@@ -144,7 +144,7 @@ def _read() -> _Known:
     ).all()
     touchpoints = db.session.execute(select(Touchpoint.id, Touchpoint.key)).all()
     return _Known(
-        policies=tuple(policy for row in rows if (policy := _policy(row._mapping)) is not None),
+        policies=tuple(policy for row in rows if (policy := _policy(row._asdict())) is not None),
         calendars={row.id: _calendar(row.zone, row.weekly, row.closed_on, row.holiday_country) for row in calendars},
         touchpoints={row.id: row.key for row in touchpoints},
         until=time.monotonic() + KEPT_SECONDS,

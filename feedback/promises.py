@@ -129,7 +129,7 @@ def renegotiate(
     now: datetime,
     form_key: str | None = None,
 ) -> Promise:
-    """Agree on something else before the time is over; the old promise stays visible. Raises PromiseEnded, InThePast."""
+    """Agree on something else in time; the old promise stays visible. Raises PromiseEnded, InThePast."""
     lock(case)
     db.session.refresh(promise)
     if promise.state != PromiseState.OPEN:

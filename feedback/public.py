@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
 
 from flask import current_app
 from flask_babel import gettext as _
@@ -10,7 +12,8 @@ from flask_babel import lazy_gettext as _l
 
 from core import formats, i18n, tokens
 from core.config import Config
-from feedback.models import Case, Promise, PromiseState
+from feedback.models import Case, CaseEntry, CaseState, EntryKind, Promise, PromiseState
+from incentives.models import Reward
 
 OUTCOMES = {
     PromiseState.OPEN: _l("Open"),
@@ -51,3 +54,113 @@ def what(promise: Promise, case: Case) -> str:
 def by_when(promise: Promise, case: Case, now: datetime) -> str:
     """Return a promise as one sentence: "A person from our team calls you by 16:00 today"."""
     return _("%(promise)s by %(time)s", promise=what(promise, case), time=formats.by_when(promise.due_at, now))
+
+
+@dataclass(frozen=True)
+class Step:
+    """What happens next, and who sees to it."""
+
+    kicker: str
+    words: str
+    detail: str = ""
+    initials: str = ""
+
+
+@dataclass(frozen=True)
+class Told:
+    """One line of what we promised and what happened; `state` kept, open, broken or "" picks its look."""
+
+    at: datetime
+    words: str
+    state: str = ""
+    mark: str = ""
+    detail: str = ""
+    voice: str = ""
+    language: str = ""
+
+
+LOOKS = {
+    PromiseState.OPEN: "open",
+    PromiseState.KEPT: "kept",
+    PromiseState.LATE: "kept",
+    PromiseState.BROKEN: "broken",
+    PromiseState.RENEGOTIATED: "",
+}
+
+
+def next_step(case: Case, promises: Sequence[Promise], *, now: datetime) -> Step:
+    """Return what a customer can count on now."""
+    waiting = sorted((each for each in promises if each.state == PromiseState.OPEN), key=lambda each: each.due_at)
+    if waiting:
+        first = waiting[0]
+        keeper = first.keeper or case.assignee
+        kicker = _("%(name)s’s promise to you", name=keeper.first_name) if keeper else _("Our promise to you")
+        day = formats.day(first.due_at, "long")
+        return Step(kicker, by_when(first, case, now), day, keeper.initials if keeper else "")
+    if case.state == CaseState.WAITING:
+        return Step(_("It is your turn"), _("We wait for your answer"), _("You can write it below."))
+    if case.state == CaseState.CLOSED:
+        words = _("You told us that all is well") if case.won_back_at else _("This case is closed")
+        return Step(_("Where it stands"), words, _("If it isn’t over for you, write to us below."))
+    if case.state == CaseState.RESOLVED:
+        return Step(_("Where it stands"), _("We think that it is put right"), _("But only you can say so."))
+    who = case.assignee.first_name if case.assignee else None
+    words = _("%(name)s looks after your case", name=who) if who else _("Our team looks after your case")
+    return Step(_("Where it stands"), words, initials=case.assignee.initials if case.assignee else "")
+
+
+def timeline(
+    case: Case, promises: Sequence[Promise], entries: Sequence[CaseEntry], rewards: Sequence[Reward], *, now: datetime
+) -> list[Told]:
+    """Return what we promised and what happened, newest first. Notes and calls' contents stay inside."""
+    heard = Told(
+        case.opened_at,
+        _("You told us what went wrong"),
+        detail=formats.moment(case.opened_at, now),
+        voice=case.words or "",
+        language=case.language,
+    )
+    told = [heard, *(_promise(each, case, now) for each in promises)]
+    told += [line for each in entries if (line := _entry(each, now)) is not None]
+    told += [_reward(each, now) for each in rewards if each.issued_at is not None]
+    return sorted(told, key=lambda line: line.at, reverse=True)
+
+
+def _promise(promise: Promise, case: Case, now: datetime) -> Told:
+    state = PromiseState(promise.state)
+    mark = str(OUTCOMES[state])
+    if state is PromiseState.KEPT and promise.ended_at is not None:
+        mark = _("Kept %(time)s", time=formats.moment(promise.ended_at, now))
+    detail = _("Promised %(time)s", time=formats.moment(promise.made_at, now))
+    if state is PromiseState.BROKEN:
+        detail += ". " + _("We didn’t do it in time. That was our mistake.")
+    return Told(promise.made_at, by_when(promise, case, now), LOOKS[state], mark, detail)
+
+
+def _entry(entry: CaseEntry, now: datetime) -> Told | None:
+    name = entry.staff.first_name if entry.staff else _("Our team")
+    when = formats.moment(entry.at, now)
+    if entry.kind == EntryKind.CUSTOMER:
+        return Told(entry.at, _("You wrote to us"), detail=when, voice=entry.body or "", language=entry.language or "")
+    if entry.kind == EntryKind.REPLY:
+        return Told(entry.at, _("%(name)s wrote to you", name=name), "kept", _("Done"), f"{when}. {entry.body or ''}")
+    if entry.kind == EntryKind.CALL:
+        words = (
+            _("%(name)s rang and spoke with you", name=name)
+            if entry.reached
+            else _("%(name)s tried to call you", name=name)
+        )
+        return Told(entry.at, words, "kept" if entry.reached else "", _("Done") if entry.reached else "", when)
+    return None
+
+
+def _reward(reward: Reward, now: datetime) -> Told:
+    amount = formats.money(reward.amount_minor, reward.currency)
+    at = reward.issued_at or reward.created_at
+    detail = _("Given %(time)s. It isn’t a condition of anything.", time=formats.moment(at, now))
+    return Told(at, _("%(amount)s from us", amount=amount), "kept", _("Done"), detail)
+
+
+def works_until(case: Case, *, link_days: int) -> datetime | None:
+    """Return until when a customer's link works once the case is closed; None while it is open."""
+    return case.closed_at + timedelta(days=link_days) if case.closed_at else None

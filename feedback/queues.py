@@ -106,7 +106,8 @@ class Filters:
     def without(self, name: str, value: str = "") -> Filters:
         """Return these filters with one value taken away."""
         kept = getattr(self, name)
-        return replace(self, **{name: "" if isinstance(kept, str) else tuple(each for each in kept if each != value)})
+        less: Any = "" if isinstance(kept, str) else tuple(each for each in kept if each != value)
+        return replace(self, **{name: less})
 
 
 @dataclass(frozen=True)
@@ -233,7 +234,8 @@ def spans(staff: Staff, now: datetime) -> dict[str, tuple[datetime | None, datet
 
 def choices(staff: Staff) -> tuple[list[str], list[str]]:
     """Return the tiers and the languages among the open cases (the first thousand), for the filters; one statement."""
-    query = visibility.visible_to(staff, select(Customer.tier, Case.language).select_from(Case), Case.brand_id)
+    every: Any = select(Customer.tier, Case.language).select_from(Case)
+    query = visibility.visible_to(staff, every, Case.brand_id)
     some = query.outerjoin(Customer, Customer.id == Case.customer_id).where(_on_desk).limit(CHOICES_FROM).subquery()
     rows = db.session.execute(select(some.c.tier, some.c.language).distinct()).all()
     return sorted({row.tier for row in rows if row.tier}), sorted({row.language for row in rows})

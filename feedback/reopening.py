@@ -14,7 +14,7 @@ from feedback.state import lock, record, settle
 
 
 def reopen(case: Case, *, because: str, by: By, now: datetime) -> None:
-    """Work on a case again: its outcome check that nobody answered yet is cancelled, and its resolution clock starts anew.
+    """Work on a case again: an outcome check nobody answered yet is cancelled, the resolution clock starts anew.
 
     `because` is a code: not_fixed, outcome, broken_promise, customer_replied or staff. An open case is left as it is.
     """

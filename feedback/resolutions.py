@@ -26,7 +26,7 @@ class AlreadyResolved(Conflict):
 
 
 def resolve(case: Case, *, by: By, cause: RootCause, words: str | None, now: datetime) -> Resolution:
-    """Say that a case is put right, and why it had happened; the outcome check follows, or the end where nobody can be asked.
+    """Say that a case is put right and why it had happened; the outcome check follows, if there is anybody to ask.
 
     A case that the customer called fixed still takes its root cause. Raises AlreadyResolved.
     """

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TypeVar
@@ -39,7 +39,7 @@ WANTS = {"phone": _l("Wants a call"), "email": _l("Wants an e-mail"), "none": _l
 
 @dataclass(frozen=True)
 class Deadline:
-    """Time to a deadline as the clock mark shows it: state running, soon, over or paused; share 0 to 1 of the room left."""
+    """Time to a deadline as the clock mark shows it: state running, soon, over, paused; share 0 to 1 of the room left."""
 
     state: str
     words: str
@@ -80,8 +80,8 @@ class Next:
     since: datetime
 
 
-def rows_of(cases: Sequence[Case], *, href: str, now: datetime) -> list[Row]:
-    """Return the cases as rows, with two more statements; `href` is a case's address with {number} in it."""
+def rows_of(cases: Sequence[Case], *, href: Callable[[Case], str], now: datetime) -> list[Row]:
+    """Return the cases as rows, with two more statements; `href` gives a case's address."""
     known = _nexts(cases, now)
     return [_row(case, known[case.id], href, now) for case in cases]
 
@@ -138,13 +138,13 @@ def near(at: datetime, now: datetime) -> str:
     return formats.day(at, "short" if abs(days) < 300 else "dated")
 
 
-def _row(case: Case, following: Next, href: str, now: datetime) -> Row:
+def _row(case: Case, following: Next, href: Callable[[Case], str], now: datetime) -> Row:
     clock = deadline(case, since=following.since, now=now)
     customer, touchpoint, owner = case.customer, case.touchpoint, case.assignee
     return Row(
         case=case,
         number=case.label,
-        href=href.format(number=case.number),
+        href=href(case),
         score=case.score,
         profile=band_of(case),
         name=name_of(case),

@@ -23,7 +23,7 @@ class CaseClosed(Conflict):
 
 
 def lock(case: Case) -> None:
-    """Hold the case's row until the transaction ends and read it anew, so that verbs on one case go one after the other."""
+    """Hold the case's row until the transaction ends and read it anew: verbs on one case go one after the other."""
     db.session.execute(
         select(Case).where(Case.id == case.id).with_for_update(), execution_options={"populate_existing": True}
     )

@@ -1,4 +1,4 @@
-"""What staff fill in at the desk. Each act has a prefix, because all stand on one page; access checks the CSRF token."""
+"""What staff fill in at the desk. Each act has a prefix, because all stand on one page; access checks the token."""
 
 from __future__ import annotations
 
@@ -178,7 +178,7 @@ class ResolveForm(ActForm):
 
 
 class NewCaseForm(ActForm):
-    """A case opened by hand. The customer is named by what staff have at hand: e-mail address, customer number or order."""
+    """A case opened by hand. The customer is named by what staff have before them: e-mail address or customer number."""
 
     customer = StringField(
         _l("Customer"),

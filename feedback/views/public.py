@@ -1,0 +1,101 @@
+"""The customer's own page of their case: what we promised, what happened, a way to answer. The link is its key."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from flask import Blueprint, current_app, redirect, render_template, request, url_for
+from sqlalchemy import select
+from sqlalchemy.orm import joinedload
+from werkzeug.wrappers import Response
+
+from core import access, clock, i18n, tokens
+from core.db import db, new_public_id
+from core.errors import NotFound
+from feedback import cases, entries, outcome, public
+from feedback.forms.public import CustomerReplyForm
+from feedback.models import Case, CaseState, Promise
+from incentives.models import Reward
+
+blueprint = Blueprint("case_page", __name__)
+Answer = str | Response | tuple[str, int]
+
+
+@blueprint.get("/c/<token>")
+@access.link
+def show(token: str) -> Answer:
+    case = _case(token)
+    if _has_ended(case):
+        return render_template("feedback/public/gone.html", case=case, brand=case.brand), 410
+    return _page(case, token, CustomerReplyForm(form_key=new_public_id()))
+
+
+@blueprint.post("/c/<token>/reply")
+@access.link
+def reply(token: str) -> Answer:
+    """Keep what the customer writes; the page then says that we have it."""
+    case, now = _case(token), clock.now()
+    if _has_ended(case):
+        return render_template("feedback/public/gone.html", case=case, brand=case.brand), 410
+    form = CustomerReplyForm(request.form)
+    if not form.validate():
+        return _page(case, token, form), 422
+    entries.customer_reply(case, body=form.reply.data, form_key=form.key(), language=i18n.language(), now=now)
+    db.session.commit()
+    return redirect(url_for("case_page.show", token=token, said="reply", **_asked_language()), 303)
+
+
+@blueprint.post("/c/<token>/not-fixed")
+@access.link
+def not_fixed(token: str) -> Answer:
+    """Take the customer's word that it is not put right."""
+    case, now = _case(token), clock.now()
+    if _has_ended(case):
+        return render_template("feedback/public/gone.html", case=case, brand=case.brand), 410
+    outcome.mark_not_fixed(case, now)
+    db.session.commit()
+    return redirect(url_for("case_page.show", token=token, said="not-fixed", **_asked_language()), 303)
+
+
+def _case(token: str) -> Case:
+    """Return the case a link names, in its customer's language, or raise NotFound."""
+    case = cases.by_public_id(tokens.read("case", token))
+    if case is None:
+        raise NotFound
+    i18n.speak(case.language, zone=case.brand.zone)
+    return case
+
+
+def _has_ended(case: Case) -> bool:
+    until = public.works_until(case, link_days=current_app.extensions["config"].link_days)
+    return case.link_revoked_at is not None or (until is not None and until < clock.now())
+
+
+def _page(case: Case, token: str, form: CustomerReplyForm) -> str:
+    now = clock.now()
+    promises = db.session.scalars(
+        select(Promise).where(Promise.case_id == case.id).options(joinedload(Promise.keeper)).order_by(Promise.made_at)
+    ).all()
+    rewards = db.session.scalars(select(Reward).where(Reward.case_id == case.id)).all()
+    return render_template(
+        "feedback/public/case.html",
+        case=case,
+        brand=case.brand,
+        title=public.title(case),
+        step=public.next_step(case, promises, now=now),
+        told=public.timeline(case, promises, entries.of(case.id), rewards, now=now),
+        can_decide=case.state != CaseState.CLOSED and case.fixed_at is None,
+        form=form,
+        fixed_href=url_for("surveys.case_fixed", token=token, **_asked_language()),
+        not_fixed_href=url_for("case_page.not_fixed", token=token, **_asked_language()),
+        reply_href=url_for("case_page.reply", token=token, **_asked_language()),
+        said=request.args.get("said", ""),
+        works_until=public.works_until(case, link_days=current_app.extensions["config"].link_days),
+        link_days=current_app.extensions["config"].link_days,
+        now=now,
+    )
+
+
+def _asked_language() -> dict[str, Any]:
+    code = i18n.known_code(request.args.get("lang"))
+    return {"lang": code} if code else {}
