@@ -4,8 +4,12 @@ from __future__ import annotations
 
 from flask import Flask
 
+from core import frame
 from insights import models  # noqa: F401  # imported so that migrations know the tables
+from insights.views import customers
 
 
 def init_app(app: Flask) -> None:
     """Register what this room serves."""
+    app.register_blueprint(customers.blueprint)
+    frame.add(customers.entry)

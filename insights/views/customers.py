@@ -1,0 +1,140 @@
+"""Customers: the list with search, and one customer's record."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from flask import Blueprint, abort, flash, redirect, render_template, request, url_for
+from flask_babel import gettext as _
+from flask_babel import lazy_gettext as _l
+from flask_login import current_user
+from werkzeug.wrappers import Response
+
+from core import access, charts, clock, events, formats
+from core.db import db
+from core.frame import Entry
+from customers import consent
+from customers.models import Customer
+from insights import record
+
+blueprint = Blueprint("customers", __name__, url_prefix="/customers")
+entry = Entry("customers.everybody", _l("Customers"), "people", "customers.see", 30)
+PAGE = 40
+
+
+@blueprint.get("")
+@access.needs("customers.see")
+def everybody() -> str:
+    """Show customers, those heard from last first, or those a search finds."""
+    words = request.args.get("q", "").replace("\x00", "").strip()[:200]
+    after = request.args.get("after", type=int)
+    query = record.visible(current_user).where(Customer.erased_at.is_(None))
+    if words:
+        query = query.where(record.matching(words))
+    if after:
+        query = query.where(Customer.id < after)
+    rows = list(db.session.scalars(query.order_by(Customer.id.desc()).limit(PAGE + 1)))
+    following = rows[PAGE - 1].id if len(rows) > PAGE else None
+    return render_template(
+        "insights/customers.html",
+        rows=rows[:PAGE],
+        words=words,
+        following=following,
+        now=clock.now(),
+        is_first=not after,
+    )
+
+
+@blueprint.get("/<public_id>")
+@access.needs("customers.see")
+def show(public_id: str) -> str | Response:
+    """Show one customer's record; a record that was merged leads to the one that remains."""
+    customer = record.load(public_id, staff=current_user)
+    if customer.public_id != public_id:
+        return redirect(url_for(".show", public_id=customer.public_id))
+    shown = request.args.get("show", "all")
+    if shown not in record.SHOWN:
+        abort(404)
+    now = clock.now()
+    lines, following = record.lines(customer, shown=shown, before=_before())
+    answers = record.answers(customer)
+    return render_template(
+        "insights/customer.html",
+        customer=customer,
+        shown=shown,
+        lines=lines,
+        following=following,
+        answers=answers,
+        drawing=_drawing(answers) if answers else None,
+        finding=_finding(answers, now),
+        profile_of=record.profile_of,
+        cases=record.cases(customer),
+        promises=record.promises(customer),
+        totals=record.totals(customer),
+        asking=record.asking(customer, now=now),
+        now=now,
+    )
+
+
+@blueprint.post("/<public_id>/consent")
+@access.needs("customers.edit")
+def change_consent(public_id: str) -> Response:
+    """Note what a customer told us about surveys or marketing."""
+    customer = record.load(public_id, staff=current_user)
+    purpose, given = request.form.get("purpose"), request.form.get("given")
+    if given not in ("yes", "no"):
+        abort(400)
+    change = consent.give if given == "yes" else consent.withdraw
+    change(
+        customer,
+        "marketing" if purpose == "marketing" else "survey",
+        by=events.staff_actor(current_user.id),
+        now=clock.now(),
+    )
+    db.session.commit()
+    flash(_("Noted."))
+    return redirect(url_for(".show", public_id=customer.public_id))
+
+
+def _before() -> datetime | None:
+    value = request.args.get("before")
+    if not value:
+        return None
+    try:
+        moment = datetime.fromisoformat(value)
+    except ValueError:
+        abort(400)
+    return moment if moment.tzinfo else abort(400)
+
+
+def _drawing(answers: Any) -> charts.ScoreLine:
+    names = {"positive": _("Promoter"), "neutral": _("Passive"), "negative": _("Detractor")}
+    marks = [
+        charts.Mark(
+            answer.answered_at,
+            answer.score,
+            record.profile_of(answer),
+            formats.number(answer.score),
+            _note(answer),
+            mends=bool(answer.outcome_check_id and record.profile_of(answer) != "negative"),
+        )
+        for answer in answers
+        if answer.metric == answers[-1].metric
+    ]
+    return charts.score_line(marks, names=names)
+
+
+def _note(answer: Any) -> str:
+    if answer.outcome_check_id:
+        return _("Won back") if record.profile_of(answer) != "negative" else _("Asked again")
+    return answer.touchpoint.name if answer.touchpoint else ""
+
+
+def _finding(answers: Any, now: datetime) -> str:
+    """Return the drawing in a sentence: each score with its day."""
+    told = [
+        _("%(score)s on %(day)s", score=answer.score, day=formats.day(answer.answered_at, "dated"))
+        for answer in answers
+    ]
+    return _("Scores over time: %(scores)s.", scores=", ".join(told))
