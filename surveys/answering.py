@@ -1,6 +1,6 @@
 """Answering: one response per link under any race, safe when the customer sees "thank you".
 
-The transaction holds the response, the spending of the link, the case of an unhappy customer and one row of outbox work;
+The transaction holds the response, the spending of the link, the case of an unhappy customer and one row of work;
 the customer's profile, the timeline, the reward and the outcome follow behind it (`surveys.reactions`).
 """
 
@@ -86,7 +86,7 @@ def submit(
 ) -> Submitted:
     """Keep one response and spend its link, in one statement; open a case if the customer is unhappy.
 
-    `opened` was found with `to_answer`, so it has brand and customer. Raises AlreadyAnswered for whoever comes second: the
+    `opened` was found with `to_answer`: it has brand and customer. Raises AlreadyAnswered for whoever comes second: the
     row waits for the first one's commit, so exactly one response stays. Does not commit.
     """
     row = _row(opened, asked, answers, form_key, now)
@@ -186,7 +186,7 @@ def _open_case(
 
 
 def keep_partial(opened: Opened, asked: Definition, form: Form, *, now: datetime) -> bool:
-    """Keep what was filled in so far, as far as it is valid, until the form is sent. False: there was nothing to keep."""
+    """Keep what is filled in so far, as far as it is valid, until the form is sent. False: there is nothing to keep."""
     filled = {question.key: form[question.key].data for question in asked.questions if _is_filled(form, question.key)}
     if opened.invitation_id is None or not filled:
         return False

@@ -1,4 +1,4 @@
-"""By when somebody who says "ring me" would be rung: what the desk's policies promise, told before the answer is sent."""
+"""By when somebody who says "ring me" would be rung: what the desk's policies promise, told before it is sent."""
 
 from __future__ import annotations
 

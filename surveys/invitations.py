@@ -1,6 +1,6 @@
 """Inviting: decide for interactions, send what is due after looking once more, and let links run out.
 
-Deciding takes a fixed number of statements for 1 to 1,000 interactions; what was decided is kept with its inputs. Outcome
+Deciding takes as many statements for 1 interaction as for 1,000; what was decided is kept with its inputs. Outcome
 checks are invited elsewhere (`surveys.outcomes`): quarantine, sampling and holds do not apply to them.
 """
 
@@ -138,7 +138,7 @@ def _last_invited(people: Mapping[int, Customer]) -> dict[int, datetime]:
         .group_by(Invitation.customer_id)
     )
     last = {each.id: each.last_invited_at for each in people.values() if each.last_invited_at}
-    for customer_id, send_at in db.session.execute(waiting).tuples():
+    for customer_id, send_at in db.session.execute(waiting):
         if customer_id is not None:
             last[customer_id] = max(send_at, last.get(customer_id, send_at))
     return last
@@ -150,7 +150,7 @@ def _holding(people: Mapping[int, Customer]) -> dict[int, Reason]:
         Case.customer_id.in_(people), Case.state.in_((*OPEN_STATES, CaseState.RESOLVED)), Case.off_desk.is_(False)
     )
     held: dict[int, Reason] = {}
-    for customer_id, origin in db.session.execute(query).tuples():
+    for customer_id, origin in db.session.execute(query):
         if customer_id is not None and held.get(customer_id) is not Reason.OPEN_COMPLAINT:
             held[customer_id] = Reason.OPEN_COMPLAINT if origin == Origin.COMPLAINT else Reason.OPEN_CASE
     return held
@@ -203,7 +203,7 @@ def _invite(judged: Sequence[Judged], *, now: datetime) -> None:
     if not rows:
         return
     columns = (Invitation.id, Invitation.send_at)
-    sent = db.session.execute(insert(Invitation).returning(*columns), rows).tuples().all()
+    sent = db.session.execute(insert(Invitation).returning(*columns), rows).all()
     outbox.later_each("invitation.send", [(str(id_), {"invitation_id": id_}, send_at) for id_, send_at in sent])
 
 
@@ -362,7 +362,7 @@ def _note_skipped(skipped: Mapping[int, Reason], *, now: datetime) -> None:
 
 
 def expire(now: datetime, *, limit: int = EXPIRE_BATCH) -> int:
-    """End up to `limit` links whose time is over, release what they had reserved, return how many. The caller commits."""
+    """End up to `limit` links whose time is over, release what they reserved, return how many. The caller commits."""
     over = (
         select(Invitation.id)
         .where(Invitation.state.in_(ANSWERABLE), Invitation.expires_at <= now)

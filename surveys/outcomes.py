@@ -26,7 +26,7 @@ class NoQuestion(Conflict):
 def invite_outcome(check: OutcomeCheck, *, now: datetime) -> Invitation:
     """Return the invitation by which a case's customer is asked again; a second call returns the same one.
 
-    It asks the question that opened the case, for a complaint the brand's main question, in the version asked now. It can
+    It asks the question that opened the case, for a complaint the brand's main one, in the version asked now. It can
     be answered at once; sending its link by mail is `ask`'s matter. Raises NoQuestion.
     """
     known = db.session.scalar(select(Invitation).where(Invitation.outcome_check_id == check.id))

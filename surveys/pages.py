@@ -1,6 +1,6 @@
 """The survey page: its unchanging HTML is made once per process, version and language; what differs is put into slots.
 
-The same template is rendered in two ways: with slots in place of what varies (kept, then filled by joining strings), and
+The same template is rendered in two ways: with slots in place of what varies (kept, then filled by joining them), and
 directly with the real values where an answer must be corrected. So a page costs one query and a join.
 """
 

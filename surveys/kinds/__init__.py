@@ -1,4 +1,4 @@
-"""The kinds of questions. A new kind is a class here, a macro in templates/surveys/public/questions.html, and a test."""
+"""The kinds of questions. A new one is a class here, a macro in templates/surveys/public/questions.html, and a test."""
 
 from __future__ import annotations
 
