@@ -96,7 +96,7 @@ def _application(var: pathlib.Path, port: int) -> Any:
     from core.embedded import Embedded  # only now is it clear that servers are wanted
 
     if not (os.environ.get("DATABASE_URL") and os.environ.get("REDIS_URL")):
-        urls = Embedded(var).start()
+        urls = Embedded(var / "embedded").start()
         os.environ |= {"DATABASE_URL": urls.database_url, "REDIS_URL": urls.redis_url}
     os.environ |= {
         "AMENDS_ENV": "demo",

@@ -1,4 +1,4 @@
-"""A customer's record as one page shows it, read across all rooms in a number of statements that its size cannot change."""
+"""A customer's record as one page shows it, read across all rooms; its size never changes the number of statements."""
 
 from __future__ import annotations
 
