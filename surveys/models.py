@@ -77,6 +77,7 @@ class Decision(Model):
     """Why an interaction led to an invitation, or not: kept with its inputs."""
 
     __tablename__ = "decision"
+    __table_args__ = (Index("ix_decision_decided_at", "decided_at", postgresql_using="brin"),)
     id: Mapped[Id]
     interaction_id: Mapped[int] = mapped_column(ForeignKey("interaction.id"), unique=True)
     outcome: Mapped[str]  # invited, delayed, skipped
@@ -116,6 +117,7 @@ class Invitation(Model):
             postgresql_where=text("outcome_check_id IS NULL"),
         ),
         Index("uq_invitation_outcome_check", "outcome_check_id", unique=True),
+        Index("ix_invitation_created_at", "created_at", postgresql_using="brin"),  # days are counted anew
     )
     id: Mapped[Id]
     public_id: Mapped[PublicId]
@@ -162,6 +164,7 @@ class Response(Model):
             postgresql_where=text("import_key IS NOT NULL"),
         ),
         Index("ix_response_unfolded", "id", postgresql_where=text("folded_at IS NULL")),
+        Index("ix_response_words", "answered_at", "id", postgresql_where=text("comment IS NOT NULL")),
     )
     id: Mapped[Id]
     public_id: Mapped[PublicId]

@@ -29,6 +29,13 @@ brands = Blueprint("brand", __name__)
 KEY = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,119}")
 COLOUR = re.compile(r"[#A-Za-z0-9(),.%/ +-]{3,80}")
 BRAND_SECONDS = 3600
+MAX_BODY_BYTES = 256 * 1024  # the longest honest answer in any script is far below
+
+
+@blueprint.before_request
+def limit_body() -> None:
+    """Refuse what no survey needs before it is read."""
+    request.max_content_length = MAX_BODY_BYTES
 
 
 # The private link
