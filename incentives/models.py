@@ -103,6 +103,7 @@ class Reward(Model):
         Index("uq_reward_reason", "programme_id", "reason", unique=True),
         Index("ix_reward_reason", "reason"),
         Index("ix_reward_customer", "customer_id", "created_at"),
+        Index("ix_reward_case", "case_id", postgresql_where=text("case_id IS NOT NULL")),
         Index(
             "ix_reward_expiring",
             "reserved_until",

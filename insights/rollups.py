@@ -8,6 +8,7 @@ from typing import Any, Final, cast
 from sqlalchemy import CursorResult, text
 
 from core.db import db
+from surveys import scoring
 
 BATCH: Final = 5000
 
@@ -30,30 +31,72 @@ _KEY: Final = (
 )
 _COLUMNS: Final = f"{_KEY}, count"
 
+
+def _band_of(metric: str, score: str) -> str:
+    """Return the SQL for the band of a score, from the scales that all of us go by."""
+    cases = (
+        f"WHEN {metric} = '{known}' AND {score} = {value} THEN '{scoring.band(known, value)}'"
+        for known in scoring.METRICS
+        for value in range(scoring.SCALES[known][0], scoring.SCALES[known][1] + 1)
+    )
+    return f"CASE {' '.join(cases)} END"
+
+
+# From which band to which a customer moved: an outcome check is bound to the answer that opened its case (a complaint,
+# which has no score, counts as negative); any other answer to the customer's answer before it. Answers that came in
+# later than they were given (p.id > r.id) make no pair, so that a fold and a rebuild count the same.
+_MOVED: Final = """
+    SELECT (r.answered_at AT TIME ZONE b.zone)::date AS day, r.brand_id, r.survey_id, r.metric,
+           coalesce(r.touchpoint_id, 0) AS touchpoint_id, r.channel, r.language,
+           CASE WHEN r.outcome_check_id IS NULL THEN 'later' ELSE 'recovery' END AS route,
+           CASE WHEN before.score IS NULL THEN 'negative' ELSE {was} END AS was, {became} AS became, count(*) AS count
+    FROM {{source}} r JOIN brand b ON b.id = r.brand_id
+    LEFT JOIN LATERAL (
+        SELECT p.score FROM response p WHERE p.id = r.first_response_id AND p.metric = r.metric
+        UNION ALL
+        (SELECT p.score FROM response p
+         WHERE r.outcome_check_id IS NULL AND p.customer_id = r.customer_id AND p.answered_at <= r.answered_at
+               AND p.id < r.id AND p.metric = r.metric AND p.score IS NOT NULL
+         ORDER BY p.answered_at DESC, p.id DESC LIMIT 1)
+        LIMIT 1
+    ) before ON true
+    WHERE r.score IS NOT NULL AND (before.score IS NOT NULL OR r.outcome_check_id IS NOT NULL) {{where}}
+    GROUP BY 1, 2, 3, 4, 5, 6, 7, 8, 9, 10
+""".format(was=_band_of("r.metric", "before.score"), became=_band_of("r.metric", "r.score"))
+_MOVE_KEY: Final = "day, brand_id, survey_id, metric, touchpoint_id, channel, language, route, was, became"
+
 _FOLD: Final = text(f"""
     WITH batch AS (
         SELECT id FROM response WHERE folded_at IS NULL ORDER BY id LIMIT :limit FOR UPDATE SKIP LOCKED
     ), taken AS (
         UPDATE response SET folded_at = :now FROM batch WHERE response.id = batch.id RETURNING response.*
-    ), counted AS ({_SCORED.format(source="taken", where="")}), put AS (
+    ), counted AS ({_SCORED.format(source="taken", where="")}
+    ), moved AS ({_MOVED.format(source="taken", where="")}
+    ), put AS (
         INSERT INTO rollup ({_COLUMNS}) SELECT {_COLUMNS} FROM counted ORDER BY {_KEY}
         ON CONFLICT ({_KEY}) DO UPDATE SET count = rollup.count + excluded.count
+    ), put_moves AS (
+        INSERT INTO rollup_move ({_MOVE_KEY}, count) SELECT {_MOVE_KEY}, count FROM moved ORDER BY {_MOVE_KEY}
+        ON CONFLICT ({_MOVE_KEY}) DO UPDATE SET count = rollup_move.count + excluded.count
     )
     SELECT count(*) FROM taken
 """)  # noqa: S608  # composed of the constants above
 
+_OF_THE_DAY: Final = """r.folded_at IS NOT NULL
+    AND r.answered_at >= CAST(:day AS date) - interval '1 day'
+    AND r.answered_at < CAST(:day AS date) + interval '2 days'
+    AND (r.answered_at AT TIME ZONE b.zone)::date = CAST(:day AS date)"""
+
 _REBUILD: Final = text(f"""
     INSERT INTO rollup ({_COLUMNS}) SELECT {_COLUMNS} FROM (
-        {
-    _SCORED.format(
-        source="response",
-        where='''WHERE r.folded_at IS NOT NULL
-            AND r.answered_at >= CAST(:day AS date) - interval '1 day'
-            AND r.answered_at < CAST(:day AS date) + interval '2 days'
-            AND (r.answered_at AT TIME ZONE b.zone)::date = CAST(:day AS date)''',
-    )
-}
+        {_SCORED.format(source="response", where=f"WHERE {_OF_THE_DAY}")}
     ) counted
+""")  # noqa: S608  # composed of the constants above
+
+_REBUILD_MOVES: Final = text(f"""
+    INSERT INTO rollup_move ({_MOVE_KEY}, count) SELECT {_MOVE_KEY}, count FROM (
+        {_MOVED.format(source="response", where=f"AND {_OF_THE_DAY}")}
+    ) moved
 """)  # noqa: S608  # composed of the constants above
 
 
@@ -67,6 +110,9 @@ def fold(*, now: datetime, limit: int = BATCH) -> int:
 
 def rebuild(day: date) -> int:
     """Count one day anew from its responses (those that were taken in); return how many roll-up rows it has."""
-    db.session.execute(text("LOCK TABLE rollup IN SHARE ROW EXCLUSIVE MODE"))  # no fold adds to the day meanwhile
-    db.session.execute(text("DELETE FROM rollup WHERE day = :day"), {"day": day})
-    return cast("CursorResult[Any]", db.session.execute(_REBUILD, {"day": day})).rowcount
+    # No fold adds to the day meanwhile; the second table is only ever written together with the first.
+    db.session.execute(text("LOCK TABLE rollup IN SHARE ROW EXCLUSIVE MODE"))
+    for table, counted in (("rollup_move", _REBUILD_MOVES), ("rollup", _REBUILD)):
+        db.session.execute(text(f"DELETE FROM {table} WHERE day = :day"), {"day": day})  # noqa: S608  # a constant
+        made = cast("CursorResult[Any]", db.session.execute(counted, {"day": day})).rowcount
+    return made
