@@ -75,7 +75,7 @@ class ByHand:
 
 @dataclass(frozen=True)
 class ImportedCase:
-    """A case as it was elsewhere: it keeps its time, has no clocks and stays off the desk until somebody asks for it."""
+    """A case as it was elsewhere: it keeps its time, has no clocks and stays off the desk until asked for."""
 
     reason: str  # response:<id>, complaint:<id>
     origin: str
@@ -162,7 +162,7 @@ def open_imported(imported: ImportedCase, *, now: datetime) -> Case:
 
 
 def open_many_imported(many: Sequence[ImportedCase], *, now: datetime) -> list[int]:
-    """Keep imported cases, return the ids of the new ones; two statements, however many. Nothing is promised or sent."""
+    """Keep imported cases, return the ids of the new ones; two statements, however many. Nothing is sent."""
     if not many:
         return []
     statement = upsert(Case).on_conflict_do_nothing(index_elements=["reason"])

@@ -35,6 +35,7 @@ QUEUES: Final[Mapping[str, LazyString]] = {
     "verify": _l("Verify"),
 }
 TITLES: Final[Mapping[str, LazyString]] = {**QUEUES, "all": _l("All open cases")}
+PROMISED: Final = ("promise", "broken_promise", "contact")  # what is due next is something we said
 LATE_COUNTED: Final = ("first-contact", "promises")
 GROUPINGS: Final[Mapping[str, LazyString]] = {
     "due": _l("Grouped by due time"),
@@ -278,7 +279,7 @@ def _queue(name: str, staff: Staff, now: datetime) -> ColumnElement[bool]:
         "call-back": and_(
             Case.next_act == "contact", Case.wants == "phone", Case.due_at < _end_of_day(staff.zone, now)
         ),
-        "promises": Case.next_act.in_(("promise", "broken_promise", "contact")),
+        "promises": and_(Case.next_act.in_(PROMISED), Case.due_at < _end_of_day(staff.zone, now)),
         "waiting": Case.state == CaseState.WAITING,
     }
     return and_(_on_desk, narrower.get(name, true()))

@@ -39,7 +39,7 @@ WANTS = {"phone": _l("Wants a call"), "email": _l("Wants an e-mail"), "none": _l
 
 @dataclass(frozen=True)
 class Deadline:
-    """Time to a deadline as the clock mark shows it: state running, soon, over, paused; share 0 to 1 of the room left."""
+    """Time to a deadline as the clock mark shows it: state running, soon, over, paused; share of the room left."""
 
     state: str
     words: str
@@ -148,7 +148,7 @@ def _row(case: Case, following: Next, href: Callable[[Case], str], now: datetime
         score=case.score,
         profile=band_of(case),
         name=name_of(case),
-        detail=(customer.tier or "") if customer else "",
+        detail=customer.tier.capitalize() if customer and customer.tier else "",
         words=case.words or title(case),
         words_language=case.language if case.words else i18n.language(),
         icon=touchpoint.icon if touchpoint else "form",

@@ -53,7 +53,7 @@ def _heard(case: Case, now: datetime) -> Station:
 
 def _contacted(case: Case, clocks: Sequence[CaseClock], now: datetime) -> Station:
     clock = _newest(clocks, ClockKind.FIRST_CONTACT)
-    target = _("Target was %(time)s", time=formats.moment(clock.due_at, now)) if clock else ""
+    target = _("Target: %(time)s", time=formats.moment(clock.due_at, now)) if clock else ""
     if case.first_contact_at is not None:
         late = clock is not None and case.first_contact_at > clock.due_at
         at = rows.near(case.first_contact_at, now)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from datetime import datetime, time, timedelta
 from decimal import Decimal
 from typing import Any
@@ -24,6 +25,7 @@ from wtforms import (
     TimeField,
     ValidationError,
 )
+from wtforms.fields.choices import SelectChoice
 from wtforms.validators import DataRequired, InputRequired, Length, NumberRange, Optional
 
 from core import formats
@@ -37,6 +39,11 @@ _KEY = re.compile(r"[A-Za-z0-9_-]{22}")
 def plain(value: str | None) -> str | None:
     """Return typed text without blanks around it, and without NUL, which no database text holds."""
     return value.replace("\0", "").strip() if value else value
+
+
+def choices_of(pairs: Iterable[tuple[str, str]]) -> list[SelectChoice]:
+    """Return (value, label) pairs as choices."""
+    return [SelectChoice(value, label) for value, label in pairs]
 
 
 class ActForm(FlaskForm):
@@ -77,7 +84,7 @@ class ReplyForm(ActForm):
 class CallForm(ActForm):
     reached = RadioField(
         _l("Did you reach them?"),
-        choices=[("yes", _l("Reached")), ("no", _l("Not reached"))],
+        choices=[SelectChoice("yes", _l("Reached")), SelectChoice("no", _l("Not reached"))],
         validators=[InputRequired(_l("Say whether you spoke with the customer."))],
     )
     minutes = IntegerField(
@@ -110,8 +117,8 @@ class PromiseForm(ActForm):
 
     def offer(self, *, now: datetime, zone: str, staff: list[tuple[str, str]]) -> PromiseForm:
         """Offer times that are still to come in this zone, and who can keep it."""
-        self.by.choices = [*_times(now), ("other", _("Other…"))]
-        self.keeper.choices = [("", _("The team")), *staff]
+        self.by.choices = choices_of([*_times(now), ("other", _("Other…"))])
+        self.keeper.choices = choices_of([("", _("The team")), *staff])
         self.zone = zone
         self.renew()
         return self
@@ -172,13 +179,13 @@ class ResolveForm(ActForm):
     words = TextAreaField(_l("What was done"), filters=[plain], validators=[Length(max=LONGEST)])
 
     def offer(self, causes: list[tuple[str, str]]) -> ResolveForm:
-        self.cause.choices = [("", _("Choose…")), *causes]
+        self.cause.choices = choices_of([("", _("Choose…")), *causes])
         self.renew()
         return self
 
 
 class NewCaseForm(ActForm):
-    """A case opened by hand. The customer is named by what staff have before them: e-mail address or customer number."""
+    """A case opened by hand. The customer is named by what staff have: e-mail address or customer number."""
 
     customer = StringField(
         _l("Customer"),
@@ -197,7 +204,11 @@ class NewCaseForm(ActForm):
     touchpoint = SelectField(_l("Where it happened"))
     wants = RadioField(
         _l("How to reach them"),
-        choices=[("phone", _l("By phone")), ("email", _l("By e-mail")), ("none", _l("No contact wished"))],
+        choices=[
+            SelectChoice("phone", _l("By phone")),
+            SelectChoice("email", _l("By e-mail")),
+            SelectChoice("none", _l("No contact wished")),
+        ],
         default="phone",
     )
     language = SelectField(_l("Language"))
@@ -205,7 +216,7 @@ class NewCaseForm(ActForm):
     def offer(self, **choices: list[tuple[str, str]]) -> NewCaseForm:
         """Set the choices of brand, touchpoint and language."""
         for name, values in choices.items():
-            self[name].choices = values
+            self[name].choices = choices_of(values)
         self.renew()
         return self
 

@@ -16,10 +16,9 @@ from werkzeug.wrappers import Response
 
 from accounts import visibility
 from accounts.models import Staff
-from core import access, clock, formats, frame, i18n, money
+from core import access, clock, formats, i18n, money
 from core.db import db
 from core.errors import NotFound, Refusal
-from core.frame import Link, Section
 from customers.models import Brand, Customer, Interaction
 from feedback import (
     assignments,
@@ -115,7 +114,7 @@ def _page(case: Case, acts: Acts, *, opened: str, now: datetime, since: Sequence
     before, after = queues.neighbours(current_user, filters, case, now=now)
     return render_template(
         "feedback/case.html",
-        frame=frame.build(side=[_side(case, filters, now)]),
+        side=_side(case, filters, now),
         case=case,
         title=rows.title(case),
         state=rows.STATES[CaseState(case.state)],
@@ -147,19 +146,20 @@ def _page(case: Case, acts: Acts, *, opened: str, now: datetime, since: Sequence
     )
 
 
-def _side(case: Case, filters: Filters, now: datetime) -> Section:
-    """Return the first cases of the list this case was opened from."""
-    first = queues.first(current_user, filters, now=now)
-    links = [
-        Link(
-            href=case_address(each, filters),
-            label=rows.name_of(each),
-            count=_("late") if each.due_at < now and each.is_open else _left(each, now),
-            current=each.id == case.id,
-        )
-        for each in first
+def _side(case: Case, filters: Filters, now: datetime) -> list[dict[str, Any]]:
+    """Return the first cases of the list this case was opened from, for the side column."""
+    return [
+        {
+            "href": case_address(each, filters),
+            "score": each.score,
+            "profile": rows.band_of(each),
+            "name": rows.name_of(each),
+            "late": each.is_open and each.due_at < now,
+            "left": _("late") if each.is_open and each.due_at < now else _left(each, now),
+            "current": each.id == case.id,
+        }
+        for each in queues.first(current_user, filters, now=now)
     ]
-    return Section(_("Next in “%(list)s”", list=queues.TITLES[filters.queue]), links)
 
 
 def _left(case: Case, now: datetime) -> str:

@@ -57,6 +57,7 @@ def show() -> str:
         touchpoints=touchpoints,
         tiers=tiers,
         languages=languages,
+        languages_named=[language_name(code) for code in languages],
         scores=queues.SCORES,
         groupings=queues.GROUPINGS,
         staff=assignments.candidates(visibility.brand_of(current_user)),
@@ -234,7 +235,7 @@ def _pills(filters: Filters, touchpoints: list[Touchpoint]) -> list[dict[str, An
     """Return what narrows the list as pills, each a link to the list without it."""
     names = {touchpoint.key: touchpoint.name for touchpoint in touchpoints}
     found = [("touchpoints", key, names.get(key, key)) for key in filters.touchpoints]
-    found += [("tiers", tier, tier) for tier in filters.tiers]
+    found += [("tiers", tier, tier.capitalize()) for tier in filters.tiers]
     found += [("scores", score, str(queues.SCORES[score])) for score in filters.scores]
     found += [("languages", code, language_name(code)) for code in filters.languages]
     if filters.owner:
