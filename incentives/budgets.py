@@ -6,6 +6,7 @@ These move the programme's columns. Who calls them posts the transfer into the l
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final
 
@@ -22,6 +23,15 @@ from incentives.ledger import Kind, Transfer
 from incentives.models import Account, LedgerEntry, Programme, ProgrammeState
 
 PACE_DAYS: Final = 28  # how far back "at this pace" looks
+FURTHEST_DAYS: Final = 3650  # and how far ahead
+
+
+@dataclass(frozen=True)
+class Pace:
+    """What was spent in the last 28 days, in minor units, and until when the budget lasts; None: nothing was spent."""
+
+    spent_minor: int
+    lasts_until: datetime | None
 
 
 class BudgetExhausted(Conflict):
@@ -136,16 +146,17 @@ def _move(programme: Programme, values: dict[str, Any], *conditions: ColumnEleme
     return moved is not None
 
 
-def lasts_until(programme: Programme, *, now: datetime) -> datetime | None:
-    """Return when the budget runs out at the pace of the last 28 days; None when nothing was spent in them."""
-    spent = db.session.execute(
+def pace(programme: Programme, *, now: datetime) -> Pace:
+    """Return how fast the programme spends, from the last 28 days; a programme's first days count as a week."""
+    spent, since = db.session.execute(
         select(func.coalesce(func.sum(LedgerEntry.amount_minor), 0), func.min(LedgerEntry.at)).where(
             LedgerEntry.programme_id == programme.id,
             LedgerEntry.account == Account.SPENT,
             LedgerEntry.at > now - timedelta(days=PACE_DAYS),
         )
     ).one()
-    if spent[0] <= 0:
-        return None
-    days = max((now - spent[1]) / timedelta(days=1), 7.0)  # a programme's first days say little
-    return now + timedelta(days=min(programme.left_minor * days / int(spent[0]), 3650))
+    if spent <= 0:
+        return Pace(0, None)
+    days = max((now - since) / timedelta(days=1), 7.0)
+    left = timedelta(days=min(programme.left_minor * days / int(spent), FURTHEST_DAYS))
+    return Pace(int(spent), now + left)

@@ -3,9 +3,15 @@
 from __future__ import annotations
 
 from flask import Flask
+from flask_babel import lazy_gettext as _l
 
-from incentives import models  # noqa: F401  # imported so that migrations know the tables
+from core import frame
+from core.frame import Entry
+from incentives import models, rewards  # noqa: F401  # imported for the tables and the outbox handler
+from incentives.views import blueprint
 
 
 def init_app(app: Flask) -> None:
     """Register what this room serves."""
+    app.register_blueprint(blueprint)
+    frame.add(Entry("incentives.overview", _l("Incentives"), "gift", "incentives.see", 60))

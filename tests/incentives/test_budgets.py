@@ -50,16 +50,16 @@ def test_a_budget_can_shrink_to_what_is_spent_and_grow_again(app: Flask) -> None
 
 def test_the_pace_of_four_weeks_says_how_long_the_budget_lasts(app: Flask) -> None:
     programme, now = make_programme(budget=10_000), clock.now()
-    assert budgets.lasts_until(programme, now=now) is None
+    assert budgets.pace(programme, now=now) == budgets.Pace(0, None)
     for day in range(14):
         rewards.issue_for(
             programme, customer=make_customer(), reason=f"invitation:{day}", now=now - timedelta(hours=22 - day)
         )
 
-    until = budgets.lasts_until(programme, now=now)
+    pace = budgets.pace(programme, now=now)
 
-    assert until is not None
-    assert until - now == timedelta(days=3)  # 7,000 in what counts as a week; 3,000 are left
+    assert pace.spent_minor == 7000
+    assert pace.lasts_until == now + timedelta(days=3)  # 7,000 in what counts as a week; 3,000 are left
 
 
 def test_each_line_of_the_ledger_says_what_was_left(app: Flask) -> None:
