@@ -94,8 +94,9 @@ def create() -> Response:
         kept = _keep(told, now=now)
         if not isinstance(sent, list):
             return (201 if kept[0]["created"] else 200), kept[0]
-        answers = {item["index"]: item for item in [*kept, *refused]}
-        return (207 if refused else 200), [answers[index] for index in range(len(items))]
+        answers = {item.index: answer for item, answer in zip(told, kept, strict=True)}
+        answers |= {item["index"]: item for item in refused}
+        return (207 if refused else 200), [{"index": index} | answers[index] for index in range(len(items))]
 
     return idempotency.once(work, now=now)
 
@@ -152,8 +153,7 @@ def _keep(told: Sequence[Told], *, now: Any) -> list[dict[str, Any]]:
     )
     decided = invitations.decide([interaction for interaction, _ in kept], now=now)
     return [
-        {"index": item.index} | _answer(interaction, created, decision)
-        for item, (interaction, created), decision in zip(told, kept, decided, strict=True)
+        _answer(interaction, created, decision) for (interaction, created), decision in zip(kept, decided, strict=True)
     ]
 
 

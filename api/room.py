@@ -4,8 +4,14 @@ from __future__ import annotations
 
 from flask import Flask
 
-from api import models  # noqa: F401  # imported so that migrations know the tables
+from api import (
+    interactions,
+    metrics,
+    models,  # noqa: F401  # imported so that migrations know the tables
+)
 
 
 def init_app(app: Flask) -> None:
     """Register what this room serves."""
+    app.register_blueprint(interactions.blueprint)
+    app.register_blueprint(metrics.blueprint)
