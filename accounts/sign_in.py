@@ -16,8 +16,11 @@ from flask.typing import ResponseReturnValue
 from flask_babel import gettext as _
 from flask_login import current_user
 from flask_security import (
+    ChangePasswordForm,
+    ForgotPasswordForm,
     LoginForm,
     MailUtil,
+    ResetPasswordForm,
     Security,
     SQLAlchemyUserDatastore,
     Totp,
@@ -79,6 +82,9 @@ def init_app(app: Flask) -> None:
         app,
         StaffStore(db, Staff, Role),
         login_form=SignInForm,
+        forgot_password_form=ForgottenForm,
+        reset_password_form=ResetForm,
+        change_password_form=NewPasswordForm,
         two_factor_setup_form=SecondFactorForm,
         two_factor_rescue_form=RescueForm,
         mail_util_cls=OutboxMail,
@@ -222,9 +228,35 @@ class StaffStore(SQLAlchemyUserDatastore):
 class SignInForm(LoginForm):
     """Goes on to the page that was asked for, if it is one of ours; any other address is forgotten."""
 
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.email.label.text = _("Work e-mail address")
+        self.remember.label.text = _("Stay signed in on this device")
+
     def validate_next(self, field: Field) -> None:
         if field.data and not validate_redirect_url(field.data):
             field.data = ""
+
+
+class ForgottenForm(ForgotPasswordForm):
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.email.label.text = _("Work e-mail address")
+
+
+class NewPasswordForm(ChangePasswordForm):
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.password.label.text = _("Current password")
+        self.new_password.label.text = _("New password")
+        self.new_password_confirm.label.text = _("The same once more")
+
+
+class ResetForm(ResetPasswordForm):
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.password.label.text = _("New password")
+        self.password_confirm.label.text = _("The same once more")
 
 
 class SecondFactorForm(TwoFactorSetupForm):
