@@ -38,6 +38,9 @@ PUBLIC = (
     "*/forms/public.py",
     "core/*.py",
     "surveys/answering.py",
+    "surveys/kinds/*.py",
+    "surveys/letters.py",
+    "surveys/pages.py",
 )
 SOURCES = [("**.py", "python"), ("templates/**", "jinja2")]
 OPTIONS = {"templates/**": {"trimmed": "true", "silent": "false"}}
