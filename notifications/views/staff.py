@@ -25,7 +25,7 @@ blueprint = Blueprint("messages", __name__, url_prefix="/settings/messages")
 
 LOOKS = {"light": _l("Light"), "dark": _l("Dark"), "text": _l("Plain text")}
 PURPOSES = {
-    Purpose.SERVICE: _l("About the customer’s own matter"),
+    Purpose.SERVICE: _l("About the reader’s own matter"),
     Purpose.SURVEY: _l("Survey, can be unsubscribed"),
     Purpose.MARKETING: _l("Marketing, can be unsubscribed"),
 }
