@@ -20,9 +20,7 @@ class Calendar(Model):
     name: Mapped[str] = mapped_column(unique=True)
     zone: Mapped[str]  # IANA
     weekly: Mapped[Json]  # {"mon": [["09:00", "18:00"]], …}
-    holiday_country: Mapped[
-        str | None
-    ]  # ISO 3166, optionally with a subdivision: DE-HH
+    holiday_country: Mapped[str | None]  # ISO 3166, optionally with a subdivision: DE-HH
     closed_on: Mapped[list[str]] = mapped_column(JSONB, default=list)  # ISO dates
 
 
@@ -37,15 +35,11 @@ class Brand(Model):
     reply_address: Mapped[str | None]
     phone: Mapped[str | None]  # the person one can always turn to
     phone_hours: Mapped[str | None]  # "until 20:00"
-    zone: Mapped[
-        str
-    ]  # IANA; fixed at creation because the roll-ups' days are this zone's
+    zone: Mapped[str]  # IANA; fixed at creation because the roll-ups' days are this zone's
     currency: Mapped[str]  # ISO 4217
     language: Mapped[str]
     calendar_id: Mapped[int] = mapped_column(ForeignKey("calendar.id"))
-    main_survey_key: Mapped[
-        str | None
-    ]  # whose first question checks the outcome of a complaint
+    main_survey_key: Mapped[str | None]  # whose first question checks the outcome of a complaint
     privacy_url: Mapped[str | None]
     calendar: Mapped[Calendar] = relationship()
 
@@ -67,12 +61,8 @@ class Touchpoint(Model):
     name: Mapped[str]
     brand_id: Mapped[int] = mapped_column(ForeignKey("brand.id"))
     stage_id: Mapped[int] = mapped_column(ForeignKey("stage.id"))
-    icon: Mapped[str] = mapped_column(
-        default="chat"
-    )  # a symbol of the sprite, without i-
-    phrases: Mapped[
-        Json
-    ]  # {"en": "your call", "de": "Ihren Anruf", "ar": "مكالمتك"}: "about …"
+    icon: Mapped[str] = mapped_column(default="chat")  # a symbol of the sprite, without i-
+    phrases: Mapped[Json]  # {"en": "your call", "de": "Ihren Anruf", "ar": "مكالمتك"}: "about …"
     archived_at: Mapped[datetime | None]
     brand: Mapped[Brand] = relationship()
     stage: Mapped[Stage] = relationship()
@@ -99,15 +89,11 @@ class Customer(Model):
     public_id: Mapped[PublicId]
     external_id: Mapped[str | None] = mapped_column(unique=True)
     name: Mapped[str | None]
-    email: Mapped[
-        str | None
-    ]  # as given by the shop or confirmed by the customer, never as typed by a stranger
+    email: Mapped[str | None]  # as given by the shop or confirmed by the customer, never as typed by a stranger
     phone: Mapped[str | None]  # E.164
     language: Mapped[str | None]
     tier: Mapped[str | None]
-    profile: Mapped[
-        str | None
-    ]  # detractor, passive, promoter or silent: by the last score
+    profile: Mapped[str | None]  # detractor, passive, promoter or silent: by the last score
     profile_metric: Mapped[str | None]
     profile_score: Mapped[int | None] = mapped_column(SmallInteger)
     profile_at: Mapped[datetime | None]
@@ -115,9 +101,7 @@ class Customer(Model):
     survey_consent: Mapped[str] = mapped_column(default=Consent.UNKNOWN)
     marketing_consent: Mapped[str] = mapped_column(default=Consent.UNKNOWN)
     last_invited_at: Mapped[datetime | None]  # quarantine counts from here
-    value_minor: Mapped[int] = mapped_column(
-        default=0
-    )  # sum of interactions' values, in value_currency
+    value_minor: Mapped[int] = mapped_column(default=0)  # sum of interactions' values, in value_currency
     value_currency: Mapped[str | None]
     created_at: Mapped[datetime]
     merged_into_id: Mapped[int | None] = mapped_column(ForeignKey("customer.id"))
@@ -134,9 +118,7 @@ class Interaction(Model):
         Index("uq_interaction_reference", "touchpoint_id", "reference", unique=True),
         Index("ix_interaction_customer", "customer_id", "occurred_at"),
         Index("ix_interaction_occurred_at", "occurred_at"),
-        CheckConstraint(
-            "(value_minor IS NULL) = (currency IS NULL)", name="money_together"
-        ),
+        CheckConstraint("(value_minor IS NULL) = (currency IS NULL)", name="money_together"),
     )
     id: Mapped[Id]
     public_id: Mapped[PublicId]
@@ -148,9 +130,7 @@ class Interaction(Model):
     staff_name: Mapped[str | None]  # who served the customer, as the shop calls them
     value_minor: Mapped[int | None]
     currency: Mapped[str | None]
-    status: Mapped[str] = mapped_column(
-        default="completed"
-    )  # or started: left half-done
+    status: Mapped[str] = mapped_column(default="completed")  # or started: left half-done
     attributes: Mapped[Json]
     received_at: Mapped[datetime]
     import_id: Mapped[int | None] = mapped_column(ForeignKey("import_run.id"))
@@ -166,24 +146,23 @@ class ImportRun(Model):
     public_id: Mapped[PublicId]
     kind: Mapped[str]  # interactions, responses, complaints
     file_name: Mapped[str]
-    file_sha256: Mapped[str]
+    file_sha256: Mapped[str] = mapped_column(index=True)
     mapping: Mapped[Json]
+    brand_id: Mapped[int | None] = mapped_column(ForeignKey("brand.id"))  # where one was asked for by name
     by: Mapped[str]
     started_at: Mapped[datetime]
     finished_at: Mapped[datetime | None]
     next_line: Mapped[int] = mapped_column(default=1)
     rows: Mapped[int] = mapped_column(default=0)
     created: Mapped[int] = mapped_column(default=0)
-    repeated: Mapped[int] = mapped_column(default=0)
-    refused: Mapped[int] = mapped_column(default=0)
+    repeated: Mapped[int] = mapped_column(default=0)  # rows that were here already, or earlier in the same file
+    refused: Mapped[int] = mapped_column(default=0)  # rows; one may have several ImportRefusals
 
 
 class ImportRefusal(Model):
     __tablename__ = "import_refusal"
     id: Mapped[Id]
-    import_id: Mapped[int] = mapped_column(
-        ForeignKey("import_run.id", ondelete="CASCADE"), index=True
-    )
+    import_id: Mapped[int] = mapped_column(ForeignKey("import_run.id", ondelete="CASCADE"), index=True)
     line: Mapped[int]
     column: Mapped[str | None]
     reason: Mapped[str]

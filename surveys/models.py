@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from datetime import datetime
 from enum import StrEnum
+from typing import Any
 
 from sqlalchemy import Boolean, ForeignKey, Index, SmallInteger, Text, text
-from sqlalchemy.dialects.postgresql import ARRAY
+from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from core.db import Id, Json, Model, PublicId
@@ -196,6 +197,7 @@ class Response(Model):
     received_at: Mapped[datetime]
     import_id: Mapped[int | None] = mapped_column(ForeignKey("import_run.id"))
     import_key: Mapped[str | None]
+    attributes: Mapped[dict[str, Any]] = mapped_column(JSONB, server_default=text("'{}'::jsonb"))  # of an import's row
     folded_at: Mapped[datetime | None]  # when the roll-ups took it in
     form_key: Mapped[str | None] = mapped_column(unique=True)  # of an open link's form: a double click is one response
     touchpoint: Mapped[Touchpoint | None] = relationship()
