@@ -15,6 +15,7 @@ from flask import Flask, abort, current_app, request, url_for
 from flask.typing import ResponseReturnValue
 from flask_babel import gettext as _
 from flask_login import current_user
+from flask_login.utils import _user_context_processor
 from flask_security import (
     ChangePasswordForm,
     ForgotPasswordForm,
@@ -92,7 +93,7 @@ def init_app(app: Flask) -> None:
     )
     security.want_json(lambda _request: False)  # pages only; programs use API keys
     security.login_manager.request_loader(lambda _request: None)  # no tokens in headers or addresses
-    security.principal.identity_loaders.clear()  # nobody uses them, and they would load the reader on public pages
+    _leave_public_pages_alone(app, security)
     app.view_functions["security.two_factor_rescue"] = no_rescue
     for endpoint in PUBLIC:
         access.declare(f"security.{endpoint}", access.Rule(access.Kind.PUBLIC))
@@ -100,6 +101,13 @@ def init_app(app: Flask) -> None:
         access.declare(f"security.{endpoint}", access.Rule(access.Kind.SIGNED_IN))
     _listen(app)
     app.before_request(speak_their_language)
+
+
+def _leave_public_pages_alone(app: Flask, security: Security) -> None:
+    """Load the reader when a page asks for them; the libraries would for every page, also those that use no session."""
+    security.principal.identity_loaders.clear()
+    app.template_context_processors[None].remove(_user_context_processor)
+    app.jinja_env.globals["current_user"] = current_user
 
 
 def settings(config: Config) -> dict[str, Any]:

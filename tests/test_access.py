@@ -30,6 +30,7 @@ from tests.factories import (
     make_interaction,
     make_invitation,
     make_programme,
+    make_rule,
     make_staff,
     make_touchpoint,
 )
@@ -58,6 +59,20 @@ WHO = {
     "surveys.edit": "admin marketer",
     "surveys.see": "admin lead marketer analyst",
     "work.see": "admin",
+}
+# With the rows of `arguments` behind them, these show a page and not a 404.
+OPENS = {
+    "case.show",
+    "case_page.show",
+    "customers.show",
+    "incentives.show",
+    "metrics.show",
+    "preferences.choices",
+    "security.login",
+    "security.reset_password",
+    "settings.person",
+    "surveys.survey",
+    "welcome.show",
 }
 NOBODY_ID = "A" * 22  # has the shape of a public id, and names nothing
 WRITES = re.compile(r"^\s*(INSERT|UPDATE|DELETE|MERGE|TRUNCATE|COPY)\b|\b(INSERT INTO|DELETE FROM)\b", re.IGNORECASE)
@@ -224,6 +239,7 @@ def arguments(app: Flask) -> dict[str, dict[str, Any]]:
     touchpoint = make_touchpoint()
     customer = make_customer()
     make_interaction(touchpoint, customer)
+    make_rule(touchpoint)
     case, invitation, programme = make_case(touchpoint.brand), make_invitation(), make_programme(touchpoint.brand)
     newcomer = make_staff(password=None)
     key, _secret = make_api_key()
@@ -253,7 +269,7 @@ def test_no_get_writes(app: Flask, client: Client, arguments: dict[str, dict[str
     _key, secret = make_api_key()
     headers = {"Authorization": f"Bearer {secret}"}
     db.session.commit()
-    before, wrong = rows_by_table(), []
+    before, wrong, opened = rows_by_table(), [], set()
 
     for route in routes(app, arguments):
         if route.method == "GET":
@@ -261,11 +277,24 @@ def test_no_get_writes(app: Flask, client: Client, arguments: dict[str, dict[str
                 with count_queries() as queries:
                     status = visitor.get(route.path, headers=headers if route.rule.kind is Kind.API else {}).status_code
                 written = [statement for statement in queries if WRITES.search(statement)]
+                opened |= {route.endpoint} if status == 200 else set()
                 if written or status >= 500:
                     wrong.append((route.path, status, written))
 
     assert wrong == []
+    assert opened >= OPENS, OPENS - opened
     assert rows_by_table() == before
+
+
+def test_pages_for_customers_know_no_session(app: Flask, client: Client, arguments: dict[str, dict[str, Any]]) -> None:
+    client.sign_in(make_staff("admin"))
+
+    for route in routes(app, arguments):
+        if route.method == "GET" and route.rule.kind is Kind.LINK:
+            with count_queries() as queries:
+                response = client.get(route.path)
+            assert "Set-Cookie" not in response.headers, route
+            assert [query for query in queries if "FROM staff" in query] == [], route
 
 
 def rows_by_table() -> dict[str, str]:

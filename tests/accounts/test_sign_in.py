@@ -125,7 +125,7 @@ def test_the_reader_is_loaded_with_roles_and_team_in_one_query(client: Client) -
     assert response.status_code == 200
     assert ana.team is not None
     assert ana.team.name in response.text
-    assert queries.count == 1
+    assert len([query for query in queries if re.search(r"\b(staff|role|team)\b", query)]) == 1
 
 
 def test_nobody_can_register(client: Client) -> None:
