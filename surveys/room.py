@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 from flask import Flask
+from flask_babel import lazy_gettext as _l
 
+from core import frame
 from surveys import (  # imported so that migrations know the tables and the outbox its handlers
     invitations,  # noqa: F401
     models,  # noqa: F401
     outcomes,  # noqa: F401
     reactions,  # noqa: F401
 )
-from surveys.views import public
+from surveys.views import public, staff
 
 
 def init_app(app: Flask) -> None:
     """Register what this room serves."""
     app.register_blueprint(public.blueprint)
     app.register_blueprint(public.brands)
+    app.register_blueprint(staff.blueprint)
+    frame.add(frame.Entry("survey_books.index", _l("Surveys"), "form", "surveys.see", 50))

@@ -1,4 +1,4 @@
-"""What customers see: the questions in three languages, corrections, thanks, links that are over; looking writes nothing."""
+"""What customers see: questions in three languages, corrections, thanks, ended links; and that looking writes nothing."""
 
 from __future__ import annotations
 
