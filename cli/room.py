@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from flask import Flask
 
+from cli.clock import clock
 from cli.worker import worker
 
 
 def init_app(app: Flask) -> None:
     """Register the commands."""
     app.cli.add_command(worker)
+    app.cli.add_command(clock)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from random import Random
@@ -80,7 +81,8 @@ class Recovery:
         self.calendar = working_time.Calendar.from_json(
             {"zone": house.calendar.zone, "weekly": house.calendar.weekly, "closed_on": []}
         )
-        self.spent: dict[int, int] = {}
+        self.spent: dict[int, int] = defaultdict(int)
+        self.reserved: dict[int, int] = defaultdict(int)
 
     def work(self, unhappy: Unhappy) -> Mended | None:
         """Collect the case of an unhappy answer as it stands today; return its answered outcome check, if any."""
@@ -205,31 +207,60 @@ class Recovery:
             data={"case": case, **data},
         )
 
+    def advertise(
+        self, person: Person, invitation: int, at: datetime, until: datetime, *, answered: bool
+    ) -> int | None:
+        """Collect what an invitation promises for answering: set aside, and given back where the time ran out."""
+        if at < self.now - THANKED_SINCE or answered:
+            return None
+        lapsed = until <= self.now
+        programme = self.house.thanks
+        reward = self._reward_row(
+            programme,
+            person,
+            f"invitation:{invitation}",
+            at,
+            500,
+            state=RewardState.RELEASED if lapsed else RewardState.RESERVED,
+            by="rule",
+            reserved_until=until,
+            released_at=until if lapsed else None,
+        )
+        self._transfer(programme, reward, "reserved", (Account.BUDGET, Account.RESERVED), 500, at, "rule")
+        if lapsed:
+            self._transfer(programme, reward, "released", (Account.RESERVED, Account.BUDGET), 500, until, "rule")
+        else:
+            self.reserved[programme.id] += 500
+        return reward
+
     def thank(self, person: Person, invitation: int, at: datetime) -> None:
         """Collect the reward for answering, since there is one."""
         if at > self.now - THANKED_SINCE:
-            self._reward(self.house.thanks, person, f"invitation:{invitation}", at, 500, by="rule", case=None)
+            self._given(self.house.thanks, person, f"invitation:{invitation}", at, 500, by="rule")
 
     def give(self, case: int, unhappy: Unhappy, at: datetime, amount: int, *, by: str, words: str) -> None:
         """Collect a goodwill gesture."""
         actor = staff_actor(self.house.staff[by].id)
         reason = f"goodwill:{new_public_id()}"
-        self._reward(self.house.goodwill, unhappy.person, reason, at, amount, by=actor, case=case, words=words)
+        self._given(self.house.goodwill, unhappy.person, reason, at, amount, by=actor, case_id=case, words=words)
 
     def settle_money(self) -> None:
-        """Bring the programmes' columns in line with the rewards that were collected."""
+        """Bring the programmes' columns and the ledger's order in line with the rewards that were collected."""
         for programme in (self.house.thanks, self.house.goodwill):
-            programme.spent_minor = self.spent.get(programme.id, 0)
+            programme.spent_minor = self.spent[programme.id]
+            programme.reserved_minor = self.reserved[programme.id]
+        entries = self.bulk.rows(LedgerEntry)
+        ids = sorted(row["id"] for row in entries)
+        entries.sort(key=lambda row: row["at"])
+        for row, row_id in zip(entries, ids, strict=True):
+            row["id"] = row_id
         db.session.flush()
 
     def on_desk(self, unhappy: Unhappy) -> int:
-        """Collect a case that is still open: the newest untouched, the others under way."""
-        agent = self.dice.choice(AGENTS) if self.dice.random() < 0.75 else None
+        """Collect a case that is still open and under way: contacted, and something promised."""
+        agent = self.dice.choice(AGENTS)
         limits = self.deadlines(unhappy)
-        touched = agent is not None and self.now - unhappy.at > timedelta(hours=6)
-        contact = self._add(unhappy.at, self.dice.randint(20, 200)) if touched else None
-        if contact and contact > self.now:
-            contact = None
+        contact = min(self._add(unhappy.at, self.dice.randint(20, 200)), self.now - timedelta(minutes=20))
         case = self.open(unhappy, agent=agent)
         first_due = self.clock(ClockKind.FIRST_CONTACT, case, unhappy, minutes=limits.first_contact, stopped_at=contact)
         limit = max(limits.resolution, self.minutes_until(unhappy.at, self.now) + self.dice.randint(60, 900))
@@ -237,9 +268,6 @@ class Recovery:
         row = self.bulk.rows(Case)[-1]
         if unhappy.wants == "phone":
             self.promise(case, "Call you back", by=agent, made=unhappy.at, due=first_due, kind="contact", ended=contact)
-        if contact is None or agent is None:
-            row |= {"due_at": first_due}
-            return case
         self.entry(
             case, EntryKind.CALL, contact, by=agent, body=self.dice.choice(voices.NOTES), reached=True, minutes=6
         )
@@ -338,55 +366,55 @@ class Recovery:
             **values,
         )
 
-    def _reward(
-        self,
-        programme: Programme,
-        person: Person,
-        reason: str,
-        at: datetime,
-        amount: int,
-        *,
-        by: str,
-        case: int | None,
-        words: str | None = None,
+    def _given(
+        self, programme: Programme, person: Person, reason: str, at: datetime, amount: int, *, by: str, **more: Any
     ) -> None:
+        values = {"state": RewardState.ISSUED, "issued_at": at, "usable_until": at + timedelta(days=90), "by": by}
         code = f"{programme.code_prefix}-" + "".join(self.dice.choices(LETTERS, k=6))
-        reward = self.bulk.add(
+        reward = self._reward_row(programme, person, reason, at, amount, code=code, **values, **more)
+        self._transfer(programme, reward, "reserved", (Account.BUDGET, Account.RESERVED), amount, at, by)
+        self._transfer(programme, reward, "spent", (Account.RESERVED, Account.SPENT), amount, at, by)
+        self.spent[programme.id] += amount
+
+    def _reward_row(
+        self, programme: Programme, person: Person, reason: str, at: datetime, amount: int, **values: Any
+    ) -> int:
+        return self.bulk.add(
             Reward,
             public_id=new_public_id(),
             programme_id=programme.id,
             customer_id=person.id,
             reason=reason,
-            case_id=case,
-            state=RewardState.ISSUED,
             amount_minor=amount,
             currency="EUR",
-            code=code,
-            words=words,
-            by=by,
             created_at=at,
-            issued_at=at,
-            usable_until=at + timedelta(days=90),
+            **values,
         )
-        for kind, source, target in (
-            ("reserved", Account.BUDGET, Account.RESERVED),
-            ("spent", Account.RESERVED, Account.SPENT),
-        ):
-            transfer = new_public_id()
-            for account, sign in ((source, -1), (target, 1)):
-                self.bulk.add(
-                    LedgerEntry,
-                    transfer_id=transfer,
-                    programme_id=programme.id,
-                    reward_id=reward,
-                    account=account,
-                    amount_minor=sign * amount,
-                    currency="EUR",
-                    kind=kind,
-                    by=by,
-                    at=at,
-                )
-        self.spent[programme.id] = self.spent.get(programme.id, 0) + amount
+
+    def _transfer(
+        self,
+        programme: Programme,
+        reward: int,
+        kind: str,
+        accounts: tuple[Account, Account],
+        amount: int,
+        at: datetime,
+        by: str,
+    ) -> None:
+        transfer = new_public_id()
+        for account, signed in zip(accounts, (-amount, amount), strict=True):
+            self.bulk.add(
+                LedgerEntry,
+                transfer_id=transfer,
+                programme_id=programme.id,
+                reward_id=reward,
+                account=account,
+                amount_minor=signed,
+                currency="EUR",
+                kind=kind,
+                by=by,
+                at=at,
+            )
 
     def _add(self, at: datetime, minutes: int) -> datetime:
         return working_time.add(at, timedelta(minutes=minutes), self.calendar)

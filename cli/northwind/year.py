@@ -229,7 +229,7 @@ class Year:
             erased_at=sent,
         )
         person.row["last_invited_at"] = sent
-        return self.bulk.add(
+        invitation = self.bulk.add(
             Invitation,
             public_id=public_id,
             survey_id=self.house.survey.id,
@@ -247,6 +247,9 @@ class Year:
             expires_at=sent + EXPIRES,
             partial={},
         )
+        reward = self.recovery.advertise(person, invitation, sent, sent + EXPIRES, answered=answered)
+        self.bulk.rows(Invitation)[-1]["reward_id"] = reward
+        return invitation
 
     def answer(
         self, person: Person, key: str, interaction: int, invitation: int, at: datetime, score: int, words: str | None
