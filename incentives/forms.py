@@ -108,8 +108,8 @@ class ProgrammeForm(FlaskForm):
         [InputRequired(_l("Say how often.")), NumberRange(1, 100, _l("This is between 1 and 100."))],
     )
     cap_days = IntegerField(_l("In how many days"), DAYS)
-    customer_limit = MoneyField(_l("One customer, a year"))
-    staff_day_limit = MoneyField(_l("One agent, a day"))
+    customer_limit = MoneyField(_l("Customer, a year"))
+    staff_day_limit = MoneyField(_l("Agent, a day"))
     valid_days = IntegerField(_l("Days to use it"), DAYS)
     starts_on = DateField(_l("From"), [InputRequired(_l("Choose the first day.")), sensible])
     ends_on = DateField(
