@@ -5,6 +5,7 @@ from __future__ import annotations
 from flask import Flask
 
 from cli.clock import clock
+from cli.imports import import_
 from cli.worker import worker
 
 
@@ -12,3 +13,4 @@ def init_app(app: Flask) -> None:
     """Register the commands."""
     app.cli.add_command(worker)
     app.cli.add_command(clock)
+    app.cli.add_command(import_)

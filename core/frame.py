@@ -71,7 +71,7 @@ def build(*, side: list[Section] | None = None) -> Frame | None:
             label=entry.label,
             icon=entry.icon,
             count=entry.count() if entry.count else None,
-            current=_is_current(entry.endpoint),
+            current=_is_current(url_for(entry.endpoint)),
         )
         for entry in _entries
         if current_user.may(entry.permission)
@@ -79,13 +79,9 @@ def build(*, side: list[Section] | None = None) -> Frame | None:
     return Frame(current_user, current_app.extensions["config"].organisation, nav, side or [])
 
 
-def _is_current(endpoint: str) -> bool:
-    here = request.endpoint or ""
-    if "." not in endpoint:
-        return here == endpoint
-    return here == endpoint or (
-        here.partition(".")[0] == endpoint.partition(".")[0] and endpoint.partition(".")[0] != "home"
-    )
+def _is_current(href: str) -> bool:
+    """Whether this page is the entry's own or lies below it."""
+    return request.path == href or (href != "/" and request.path.startswith(f"{href}/"))
 
 
 def init_app(app: Flask) -> None:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime, time, timedelta
 from typing import TYPE_CHECKING, Final
 
 from cli.northwind.recovery import Recovery, Unhappy
+from core import working_time
 from feedback.models import Case, CaseState, ClockKind, EntryKind
 
 if TYPE_CHECKING:
@@ -231,7 +232,7 @@ def _hanna(year: Year) -> None:
         "Hamburg store has the pole set in stock. She was calm, and tired of repeating herself."
     )
     recovery.entry(case, EntryKind.CALL, contact, by="Sofia", body=talk, reached=True, minutes=7)
-    due = now + timedelta(hours=19, minutes=50)
+    due = working_time.local_moment((now + timedelta(days=1)).date(), time(10), "Europe/Berlin")
     recovery.promise(case, "New tent poles at her door", by="Sofia", made=contact + timedelta(minutes=4), due=due)
     recovery.give(
         case,

@@ -99,17 +99,15 @@ class Year:
         dice = self.dice
         language = language or _drawn(dice, people.LANGUAGES)
         first = dice.choice(people.FIRST[language])
+        handle = _ascii(name.split()[0].lower()) if name else _handle(first, language)
         name = name or f"{first} {dice.choice(people.LAST[language])}"
         public_id = new_public_id()
-        handle = (
-            people.LATIN[language][people.FIRST[language].index(first)] if language in people.LATIN else first.lower()
-        )
         since = self.now - timedelta(days=dice.randint(30, 2500))
         row: dict[str, Any] = {
             "public_id": public_id,
             "external_id": f"NW-C{len(self.bulk.rows(Customer)) + 10_001}",
             "name": name,
-            "email": f"{_ascii(handle)}.{len(self.bulk.rows(Customer)) + 1}@mail.example",
+            "email": f"{handle}.{len(self.bulk.rows(Customer)) + 1}@mail.example",
             "phone": f"+4940555{dice.randint(10_000, 99_999)}",
             "language": language,
             "tier": tier or _drawn(dice, people.TIERS),
@@ -386,6 +384,13 @@ def _feel(person: Person, score: int, at: datetime) -> None:
     row = person.row
     if row.get("profile_at") is None or row["profile_at"] <= at:
         row |= {"profile": band(score), "profile_metric": "nps", "profile_score": score, "profile_at": at}
+
+
+def _handle(first: str, language: str) -> str:
+    """Return how a first name is written in an address."""
+    if language in people.LATIN:
+        return people.LATIN[language][people.FIRST[language].index(first)]
+    return _ascii(first.lower())
 
 
 def _ascii(word: str) -> str:
