@@ -6,6 +6,7 @@ from datetime import datetime
 
 from flask_babel import gettext as _
 from sqlalchemy import func, or_, select, update
+from sqlalchemy.orm import lazyload
 
 from accounts.models import Role, Staff, Team, staff_role
 from core import formats
@@ -69,7 +70,12 @@ def release(case: Case, *, by: By, now: datetime) -> None:
 def candidates(brand_id: int | None = None, *, limit: int = 200) -> list[Staff]:
     """Return who can work on cases of a brand (or of any), by name."""
     works = select(staff_role.c.staff_id).join(Role, Role.id == staff_role.c.role_id).where(Role.name.in_(WORKERS))
-    query = select(Staff).outerjoin(Team, Team.id == Staff.team_id).where(Staff.active, Staff.id.in_(works))
+    query = (
+        select(Staff)
+        .options(lazyload(Staff.roles))
+        .outerjoin(Team, Team.id == Staff.team_id)
+        .where(Staff.active, Staff.id.in_(works))
+    )
     if brand_id is not None:
         query = query.where(or_(Staff.team_id.is_(None), Team.brand_id.is_(None), Team.brand_id == brand_id))
     return list(db.session.scalars(query.order_by(func.lower(Staff.name), Staff.id).limit(limit)))

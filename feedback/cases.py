@@ -228,7 +228,7 @@ RELATED: Final = (
     joinedload(Case.brand),
     joinedload(Case.touchpoint),
     joinedload(Case.customer),
-    joinedload(Case.assignee).joinedload(Staff.team),
+    joinedload(Case.assignee).lazyload(Staff.roles),
     joinedload(Case.interaction),
 )
 

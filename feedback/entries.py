@@ -139,7 +139,7 @@ def newer_than(case: Case, last_seen: int, *, unless_by: Staff) -> list[CaseEntr
         return []
     query = (
         select(CaseEntry)
-        .options(joinedload(CaseEntry.staff))
+        .options(joinedload(CaseEntry.staff).lazyload(Staff.roles))
         .where(
             CaseEntry.case_id == case.id,
             CaseEntry.id > last_seen,
@@ -152,9 +152,7 @@ def newer_than(case: Case, last_seen: int, *, unless_by: Staff) -> list[CaseEntr
 def of(case_id: int) -> list[CaseEntry]:
     """Return everything said in a case with who said it, oldest first."""
     query = (
-        select(CaseEntry)
-        .options(joinedload(CaseEntry.staff).joinedload(Staff.team))
-        .where(CaseEntry.case_id == case_id)
+        select(CaseEntry).options(joinedload(CaseEntry.staff).lazyload(Staff.roles)).where(CaseEntry.case_id == case_id)
     )
     return list(db.session.scalars(query.order_by(CaseEntry.at, CaseEntry.id)))
 

@@ -17,6 +17,7 @@ from core.db import db
 from customers.scales import Band, band
 from feedback.models import Case, CaseClock, CaseState, Promise, PromiseState
 
+WAITING = (PromiseState.OPEN, PromiseState.BROKEN)
 Due = TypeVar("Due", Promise, CaseClock)
 HOUR = timedelta(hours=1)
 NEXT = {
@@ -86,8 +87,11 @@ def rows_of(cases: Sequence[Case], *, href: Callable[[Case], str], now: datetime
     return [_row(case, known[case.id], href, now) for case in cases]
 
 
-def next_of(case: Case, *, now: datetime) -> Next:
-    return _nexts([case], now)[case.id]
+def next_of(case: Case, promises: Sequence[Promise], clocks: Sequence[CaseClock], *, now: datetime) -> Next:
+    """Return what one case asks for next, from its promises and clocks, which its page has at hand."""
+    alive = [each for each in promises if each.state in WAITING]
+    running = [each for each in clocks if each.stopped_at is None]
+    return _next(case, _first(alive[::-1]), _first(running[::-1]), now)
 
 
 def name_of(case: Case) -> str:
@@ -169,7 +173,7 @@ def _nexts(cases: Sequence[Case], now: datetime) -> dict[int, Next]:
     promises = _first(
         db.session.scalars(
             select(Promise)
-            .where(Promise.case_id.in_(ids), Promise.state.in_((PromiseState.OPEN, PromiseState.BROKEN)))
+            .where(Promise.case_id.in_(ids), Promise.state.in_(WAITING))
             .order_by(Promise.due_at.desc(), Promise.id.desc())
         ).all()
     )

@@ -9,6 +9,7 @@ from typing import Any, Final
 
 from flask_babel import gettext as _
 from sqlalchemy import select
+from sqlalchemy.orm import lazyload
 
 from accounts.models import Staff
 from core import formats
@@ -140,7 +141,12 @@ def _known(case: Case, said: Sequence[CaseEntry], promised: Sequence[Promise], e
 
 def _by_id(model: Any, ids: Iterable[Any]) -> dict[int, Any]:
     wanted = {each for each in ids if isinstance(each, int)}
-    return {row.id: row for row in db.session.scalars(select(model).where(model.id.in_(wanted)))}
+    if not wanted:
+        return {}
+    query = select(model).where(model.id.in_(wanted))
+    if model is Staff:
+        query = query.options(lazyload(Staff.roles))
+    return {row.id: row for row in db.session.scalars(query)}
 
 
 def _heard(case: Case) -> Heard:

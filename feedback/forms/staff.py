@@ -15,7 +15,6 @@ from wtforms import (
     BooleanField,
     DateField,
     DecimalField,
-    Field,
     HiddenField,
     IntegerField,
     RadioField,
@@ -23,7 +22,6 @@ from wtforms import (
     StringField,
     TextAreaField,
     TimeField,
-    ValidationError,
 )
 from wtforms.fields.choices import SelectChoice
 from wtforms.validators import DataRequired, InputRequired, Length, NumberRange, Optional
@@ -123,13 +121,15 @@ class PromiseForm(ActForm):
         self.renew()
         return self
 
-    def validate_on(self, on: Field) -> None:
-        if self.by.data == "other" and not on.data:
-            raise ValidationError(_("Choose a day."))
-
-    def validate_at(self, at: Field) -> None:
-        if self.by.data == "other" and not at.data:
-            raise ValidationError(_("Choose a time."))
+    def validate(self, extra_validators: Any = None) -> bool:
+        """Check each field, and that "other" names its day and time."""
+        fine: bool = super().validate(extra_validators)
+        if self.by.data != "other":
+            return fine
+        for field, words in ((self.on, _("Choose a day.")), (self.at, _("Choose a time."))):
+            if field.data is None and not field.errors:
+                field.errors = [words]
+        return fine and self.on.data is not None and self.at.data is not None
 
     def when(self) -> Appointment:
         if self.by.data != "other":

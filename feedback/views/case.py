@@ -67,6 +67,7 @@ class Acts:
     promise: PromiseForm
     goodwill: GoodwillForm
     resolve: ResolveForm
+    staff: list[Staff]  # who can keep a promise or be given the case
 
     def named(self, name: str) -> ActForm:
         form: ActForm = getattr(self, name)
@@ -79,15 +80,18 @@ def acts_for(case: Case, *, filled: str, now: datetime) -> Acts:
     def form(kind: type[ActForm], name: str) -> Any:
         return kind(prefix=name) if name == filled else kind(prefix=name, formdata=None)
 
-    staff = [(each.public_id, each.name) for each in assignments.candidates(case.brand_id)]
+    staff = assignments.candidates(case.brand_id)
     causes = [(cause.public_id, cause.name) for cause in resolutions.causes()]
     acts = Acts(
         reply=form(ReplyForm, "reply").renew(),
         call=form(CallForm, "call").renew(),
         note=form(NoteForm, "note").renew(),
-        promise=form(PromiseForm, "promise").offer(now=now, zone=current_user.zone, staff=staff),
+        promise=form(PromiseForm, "promise").offer(
+            now=now, zone=current_user.zone, staff=[(each.public_id, each.name) for each in staff]
+        ),
         goodwill=form(GoodwillForm, "goodwill").renew(),
         resolve=form(ResolveForm, "resolve").offer(causes),
+        staff=staff,
     )
     if filled != "promise":
         acts.promise.keeper.data = current_user.public_id
@@ -106,7 +110,8 @@ def _page(case: Case, acts: Acts, *, opened: str, now: datetime, since: Sequence
     filters = asked_filters()
     told = thread.thread_of(case, now=now)
     acts.reply.last_seen.data = str(told.last_entry_id)
-    running, following = clocks.of(case.id), rows.next_of(case, now=now)
+    running = clocks.of(case.id)
+    following = rows.next_of(case, told.promises, running, now=now)
     events = clocks.events_of(clock.id for clock in running)
     check = db.session.scalar(
         select(OutcomeCheck).where(OutcomeCheck.case_id == case.id).order_by(OutcomeCheck.id.desc()).limit(1)
@@ -135,7 +140,7 @@ def _page(case: Case, acts: Acts, *, opened: str, now: datetime, since: Sequence
         acts=acts,
         opened=opened,
         since=since,
-        staff=assignments.candidates(case.brand_id),
+        staff=acts.staff,
         can_write=entries.can_write_to(case),
         allowance=goodwill.allowance(case, by=current_user, now=now) if current_user.may("goodwill.give") else None,
         outcome_words=_outcome_words(case, now),

@@ -9,6 +9,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import joinedload
 from werkzeug.wrappers import Response
 
+from accounts.models import Staff
 from core import access, clock, i18n, tokens
 from core.db import db, new_public_id
 from core.errors import NotFound
@@ -74,7 +75,10 @@ def _has_ended(case: Case) -> bool:
 def _page(case: Case, token: str, form: CustomerReplyForm) -> str:
     now = clock.now()
     promises = db.session.scalars(
-        select(Promise).where(Promise.case_id == case.id).options(joinedload(Promise.keeper)).order_by(Promise.made_at)
+        select(Promise)
+        .where(Promise.case_id == case.id)
+        .options(joinedload(Promise.keeper).lazyload(Staff.roles))
+        .order_by(Promise.made_at)
     ).all()
     rewards = db.session.scalars(select(Reward).where(Reward.case_id == case.id)).all()
     return render_template(

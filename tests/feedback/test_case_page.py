@@ -1,0 +1,368 @@
+"""The case page: what it shows, and each act."""
+
+from __future__ import annotations
+
+import re
+from datetime import timedelta
+from html import unescape
+
+import pytest
+from sqlalchemy import func, select
+
+from accounts.models import Staff
+from core import clock, events
+from core.db import db
+from core.events import Event
+from customers.models import Brand
+from feedback import assignments, entries, promises
+from feedback.models import Case, CaseEntry, OutcomeCheck, Promise, Resolution
+from incentives.models import Reward
+from notifications.models import Message
+from tests.client import Client, count_queries
+from tests.factories import make_case, make_customer, make_interaction, make_programme, make_root_cause, make_touchpoint
+from tests.feedback.conftest import HOUR
+
+
+@pytest.fixture
+def case(brand: Brand) -> Case:
+    return make_case(brand, customer=make_customer(name="Marc Oudin"), words="Third week without my refund.")
+
+
+@pytest.fixture
+def desk(client: Client, ana: Staff) -> Client:
+    client.sign_in(ana)
+    return client
+
+
+def show(client: Client, case: Case, query: str = "") -> str:
+    response = client.get(f"/desk/cases/{case.number}{query}")
+    assert response.status_code == 200
+    return unescape(response.get_data(as_text=True))
+
+
+def test_the_page_tells_the_case(desk: Client, case: Case, ana: Staff) -> None:
+    page = show(desk, case)
+
+    for words in (
+        "Third week without my refund.", "Late or damaged", "Wants a call", "Marc Oudin", case.label, "Take this case",
+        "Case opened", "Call back by", "Promised by the survey page.", "Next: Call back", "First contact is due",
+        "Not contacted yet",
+    ):  # fmt: skip
+        assert words in page, words
+
+
+def test_the_number_may_be_written_with_its_letters(desk: Client, case: Case) -> None:
+    assert desk.get(f"/desk/cases/{case.label}").status_code == 200
+    assert desk.get("/desk/cases/AM-999999").status_code == 404
+    assert desk.get("/desk/cases/nonsense").status_code == 404
+
+
+def test_the_page_costs_the_same_for_one_and_for_three_of_everything(
+    desk: Client, brand: Brand, case: Case, ana: Staff, alice: Staff
+) -> None:
+    now = clock.now()
+
+    def add(number: int) -> None:
+        customer = case.customer
+        make_interaction(make_touchpoint(brand), customer, occurred_at=now - number * HOUR)
+        events.record("response.completed", at=now, actor="customer", customer=case.customer_id, metric="nps", score=2)
+        entries.note(case, body="A note", by=ana, now=now)
+        entries.log_call(case, reached=True, minutes=1, body="Said", by=alice, now=now)
+        entries.reply(case, body="Written", last_seen=case.last_entry_id, by=ana, now=now)
+        promises.make(case, words="A thing", when=later(number), keeper=alice, by=ana, now=now)
+        make_case(brand)
+
+    address = f"/desk/cases/{case.number}"
+    add(1)
+    desk.get(address)
+    with count_queries() as one:
+        desk.get(address)
+    add(2)
+    add(3)
+    db.session.commit()
+    with count_queries() as three:
+        desk.get(address)
+
+    assert one.count == three.count
+    assert one.count <= 21, one
+
+
+def later(number: int) -> promises.Appointment:
+    day = clock.now() + timedelta(days=number)
+    return promises.Appointment(day.date(), day.time().replace(second=0, microsecond=0), "UTC")
+
+
+def test_taking_a_case_makes_it_ones_own(desk: Client, case: Case, ana: Staff) -> None:
+    response = desk.post(f"/desk/cases/{case.number}/claim?queue=first-contact")
+
+    assert response.headers["Location"] == f"/desk/cases/{case.number}?queue=first-contact"
+    assert case.assignee_id == ana.id
+    assert "The case is yours." in show(desk, case)
+
+
+def test_who_comes_second_is_told_so(desk: Client, case: Case, alice: Staff) -> None:
+    assignments.claim(case, alice, clock.now())
+
+    desk.post(f"/desk/cases/{case.number}/claim")
+
+    assert re.search(r"Alice took it \d+ s ago\.", show(desk, case))
+    assert case.assignee_id == alice.id
+
+
+def test_a_lead_gives_a_case_and_an_agent_may_not(
+    client: Client, case: Case, ana: Staff, alice: Staff, bob: Staff
+) -> None:
+    client.sign_in(ana)
+    assert client.post(f"/desk/cases/{case.number}/assign", data={"to": ana.public_id}).status_code == 403
+
+    client.sign_in(alice)
+    assert client.post(f"/desk/cases/{case.number}/assign", data={"to": bob.public_id}).status_code == 404
+    client.post(f"/desk/cases/{case.number}/assign", data={"to": ana.public_id})
+    assert case.assignee_id == ana.id
+
+    client.post(f"/desk/cases/{case.number}/release")
+    assert case.assignee_id is None
+
+
+def test_a_reply_is_sent_and_said(desk: Client, case: Case, ana: Staff) -> None:
+    desk.post(
+        f"/desk/cases/{case.number}/reply", data={"reply-body": "Your refund\nis on its way.", "reply-last_seen": "0"}
+    )
+
+    entry = db.session.scalars(select(CaseEntry)).one()
+    assert (entry.kind, entry.body, entry.staff_id) == ("reply", "Your refund\nis on its way.", ana.id)
+    assert db.session.scalars(select(Message.kind)).all() == ["case_reply"]
+    assert "Ana wrote to Marc" in show(desk, case)
+
+
+def test_an_empty_reply_is_refused_with_the_act_open(desk: Client, case: Case) -> None:
+    response = desk.post(f"/desk/cases/{case.number}/reply", data={"reply-body": "  ", "reply-wait": "y"})
+
+    page = unescape(response.get_data(as_text=True))
+    assert response.status_code == 422
+    assert re.search(r'<details name="act" id="reply" open>', page)
+    assert "Write what you want to say." in page
+    assert 'checked id="reply-wait"' in page
+    assert db.session.scalar(select(func.count()).select_from(CaseEntry)) == 0
+
+
+def test_a_reply_that_crossed_with_the_customers_keeps_its_draft_and_shows_what_came(
+    desk: Client, case: Case, ana: Staff
+) -> None:
+    came = entries.customer_reply(case, body="I have it now, thank you", now=clock.now(), form_key="c" * 22)
+    draft = {"reply-body": "Where is it?", "reply-last_seen": "0"}
+
+    response = desk.post(f"/desk/cases/{case.number}/reply", data=draft)
+
+    page = unescape(response.get_data(as_text=True))
+    assert response.status_code == 409
+    assert "Something was said while you were writing." in page
+    assert page.count("I have it now, thank you") == 2
+    assert ">\r\nWhere is it?</textarea>" in page
+    assert db.session.scalar(select(func.count()).select_from(Message)) == 0
+
+    draft["reply-last_seen"] = re.search(r'name="reply-last_seen" type="hidden" value="(\d+)"', page)[1]  # type: ignore[index]
+    assert draft["reply-last_seen"] == str(came.id)
+    assert desk.post(f"/desk/cases/{case.number}/reply", data=draft).status_code == 302
+
+
+def test_a_call_is_logged_with_what_was_said(desk: Client, case: Case) -> None:
+    data = {"call-reached": "yes", "call-minutes": "7", "call-body": "Only the poles matter", "call-form_key": "k" * 22}
+
+    for _ in range(2):
+        assert desk.post(f"/desk/cases/{case.number}/calls", data=data).status_code == 302
+
+    entry = db.session.scalars(select(CaseEntry)).one()
+    assert (entry.kind, entry.reached, entry.minutes) == ("call", True, 7)
+    page = show(desk, case)
+    assert "7 min, reached" in page
+    assert "In recovery" in page
+    assert "in time" in page
+
+
+@pytest.mark.parametrize(
+    ("data", "words"),
+    [
+        ({"call-body": "Hello"}, "Say whether you spoke with the customer."),
+        ({"call-reached": "yes", "call-minutes": "700"}, "A call takes from 0 to 600 minutes."),
+        ({"call-reached": "yes", "call-minutes": "x"}, "Not a valid integer value."),
+        ({"call-reached": "maybe"}, "Not a valid choice."),
+    ],
+)
+def test_a_call_that_makes_no_sense_is_refused_at_its_field(
+    desk: Client, case: Case, data: dict[str, str], words: str
+) -> None:
+    response = desk.post(f"/desk/cases/{case.number}/calls", data=data)
+
+    assert response.status_code == 422
+    assert words in response.get_data(as_text=True)
+    assert db.session.scalar(select(func.count()).select_from(CaseEntry)) == 0
+
+
+def test_a_note_stays_inside(desk: Client, case: Case) -> None:
+    desk.post(f"/desk/cases/{case.number}/notes", data={"note-body": "<b>Calm</b>"})
+
+    page = desk.get(f"/desk/cases/{case.number}").get_data(as_text=True)
+    assert "&lt;b&gt;Calm&lt;/b&gt;" in page
+    assert db.session.scalar(select(func.count()).select_from(Message)) == 0
+
+
+def test_a_promise_is_made_for_an_offered_time_and_kept(desk: Client, case: Case, ana: Staff) -> None:
+    offered = re.findall(r'name="promise-by"[^>]*value="(\d[^"]+)"', show(desk, case))
+    data = {
+        "promise-words": "New poles",
+        "promise-by": offered[-1],
+        "promise-keeper": ana.public_id,
+        "promise-tell": "y",
+    }
+
+    assert desk.post(f"/desk/cases/{case.number}/promises", data=data).status_code == 302
+
+    made = db.session.scalars(select(Promise).where(Promise.kind == "other")).one()
+    assert (made.words, made.due_local, made.due_zone, made.keeper_id) == (
+        "New poles",
+        offered[-1],
+        "Europe/Berlin",
+        ana.id,
+    )
+    assert db.session.scalars(select(Message.kind)).all() == ["promise_made"]
+    assert "Ana keeps it." in show(desk, case)
+
+    desk.post(f"/desk/cases/{case.number}/promises/{made.public_id}/kept")
+    assert made.state == "kept"
+
+
+def test_a_promise_for_another_time_needs_day_and_time_to_come(desk: Client, case: Case) -> None:
+    path = f"/desk/cases/{case.number}/promises"
+    data = {"promise-words": "New poles", "promise-by": "other", "promise-keeper": ""}
+
+    missing = desk.post(path, data=data)
+    past = desk.post(path, data={**data, "promise-on": "2020-01-01", "promise-at": "10:00"})
+    typed = past.get_data(as_text=True)
+
+    assert (missing.status_code, past.status_code) == (422, 422)
+    assert "Choose a day." in missing.get_data(as_text=True)
+    assert "That time has passed." in typed
+    assert 'value="2020-01-01"' in typed
+    assert 'value="New poles"' in typed
+    assert db.session.scalar(select(func.count()).select_from(Promise)) == 1
+
+
+def test_goodwill_is_given_once_within_the_limit(desk: Client, brand: Brand, case: Case) -> None:
+    make_programme(brand, trigger="goodwill", reward_minor=2000, budget=10_000)
+    data = {"goodwill-amount": "12.50", "goodwill-words": "Four days late", "goodwill-form_key": "g" * 22}
+
+    for _ in range(2):
+        assert desk.post(f"/desk/cases/{case.number}/goodwill", data=data).status_code == 302
+
+    reward = db.session.scalars(select(Reward)).one()
+    assert (reward.amount_minor, reward.state, reward.case_id) == (1250, "issued", case.id)
+    assert "€12.50 goodwill" in show(desk, case)
+
+
+def test_goodwill_above_the_limit_waits_for_a_second_person(desk: Client, brand: Brand, case: Case) -> None:
+    make_programme(brand, trigger="goodwill", reward_minor=2000, budget=10_000)
+
+    desk.post(f"/desk/cases/{case.number}/goodwill", data={"goodwill-amount": "25", "goodwill-words": "Late"})
+
+    assert db.session.scalars(select(Reward.state)).one() == "waiting"
+    assert "waits for a second person" in show(desk, case)
+
+
+@pytest.mark.parametrize("amount", ["", "0", "-5", "x", "1.005", "1e9", "NaN", "Infinity"])
+def test_an_amount_that_is_none_is_refused_at_its_field(desk: Client, brand: Brand, case: Case, amount: str) -> None:
+    make_programme(brand, trigger="goodwill", reward_minor=2000, budget=10_000)
+
+    response = desk.post(
+        f"/desk/cases/{case.number}/goodwill", data={"goodwill-amount": amount, "goodwill-words": "Late"}
+    )
+
+    assert response.status_code == 422
+    assert 'id="goodwill-amount-e"' in response.get_data(as_text=True)
+    assert db.session.scalar(select(func.count()).select_from(Reward)) == 0
+
+
+def test_resolving_needs_a_root_cause(desk: Client, case: Case) -> None:
+    cause = make_root_cause(name="Courier damage")
+    path = f"/desk/cases/{case.number}/resolve"
+
+    assert desk.post(path, data={"resolve-cause": ""}).status_code == 422
+    assert case.state == "open"
+    assert desk.post(path, data={"resolve-cause": cause.public_id, "resolve-words": "New poles"}).status_code == 302
+
+    assert case.state == "resolved"
+    assert db.session.scalars(select(Resolution.words)).one() == "New poles"
+    assert db.session.scalars(select(OutcomeCheck.state)).one() == "pending"
+    assert "The customer decides now" in show(desk, case)
+
+    desk.post(f"/desk/cases/{case.number}/reopen")
+    assert case.state == "recovery"
+
+
+def test_a_case_of_nobody_known_can_be_worked_but_not_written_to(desk: Client, brand: Brand) -> None:
+    case = make_case(brand, customer=None)
+
+    assert "there is nobody to write to" in show(desk, case)
+    assert desk.post(f"/desk/cases/{case.number}/reply", data={"reply-body": "Hello"}).status_code == 422
+    assert desk.post(f"/desk/cases/{case.number}/notes", data={"note-body": "Hello"}).status_code == 302
+
+
+def test_waiting_pauses_the_clocks(desk: Client, case: Case) -> None:
+    desk.post(f"/desk/cases/{case.number}/wait")
+
+    assert case.state == "waiting"
+    assert "It is paused since today" in show(desk, case)
+
+
+def test_won_back_shows_in_gold(desk: Client, case: Case) -> None:
+    case.state, case.won_back_at, case.closed_at, case.resolved_at = "closed", clock.now(), clock.now(), clock.now()
+
+    page = show(desk, case)
+
+    assert '<li class="won">' in page
+    assert "Marc Oudin is content again, and said so." in page
+
+
+def test_a_case_is_opened_by_hand_for_a_customer(desk: Client, brand: Brand, ana: Staff) -> None:
+    customer = make_customer(name="Léa Fontaine", email="Lea@customer.example")
+    data = {
+        "customer": "lea@CUSTOMER.example", "brand": brand.key, "summary": "Charged twice", "words": "You did it twice",
+        "wants": "phone", "language": "de", "touchpoint": "", "form_key": "n" * 22,
+    }  # fmt: skip
+    assert f'value="{customer.external_id}"' in desk.get(f"/desk/cases/new?customer={customer.public_id}").get_data(
+        as_text=True
+    )
+
+    for _ in range(2):
+        response = desk.post("/desk/cases/new", data=data)
+
+    case = db.session.scalars(select(Case)).one()
+    assert response.headers["Location"] == f"/desk/cases/{case.number}"
+    assert (case.customer_id, case.origin, case.summary, case.language) == (customer.id, "hand", "Charged twice", "de")
+    opened = db.session.scalars(select(Event).where(Event.kind == "case.opened")).one()
+    assert opened.actor == f"staff:{ana.id}"
+
+
+def test_a_case_for_a_customer_we_do_not_know_is_refused_at_the_field(desk: Client, brand: Brand) -> None:
+    data = {
+        "customer": "nobody@else.example",
+        "brand": brand.key,
+        "summary": "Lost",
+        "wants": "none",
+        "language": "en",
+        "touchpoint": "",
+    }
+
+    response = desk.post("/desk/cases/new", data=data)
+
+    assert response.status_code == 422
+    assert "No customer has this address or number." in response.get_data(as_text=True)
+    assert 'value="Lost"' in response.get_data(as_text=True)
+    assert db.session.scalar(select(func.count()).select_from(Case)) == 0
+
+
+def test_bobs_team_cannot_open_a_case_for_another_brand(client: Client, brand: Brand, bob: Staff) -> None:
+    client.sign_in(bob)
+    data = {"customer": "", "brand": brand.key, "summary": "Lost", "wants": "none", "language": "en", "touchpoint": ""}
+
+    assert client.post("/desk/cases/new", data=data).status_code == 422
