@@ -10,7 +10,7 @@ from datetime import datetime
 from typing import Final
 
 from flask_babel import gettext as _
-from sqlalchemy import func, select, update
+from sqlalchemy import Select, func, select, update
 from sqlalchemy.dialects.postgresql import insert
 
 from core import events, outbox
@@ -131,17 +131,20 @@ def _wake_those_who_wait(programme: Programme, *, now: datetime) -> None:
 
 def owed(programme: Programme) -> list[int]:
     """Return the ids of rewards that were earned while the pool was empty: reserved without an end."""
-    return list(
-        db.session.scalars(
-            select(Reward.id)
-            .where(
-                Reward.programme_id == programme.id,
-                Reward.state == RewardState.RESERVED,
-                Reward.reserved_until.is_(None),
-            )
-            .order_by(Reward.id)
-            .limit(MAX_LINES)
-        )
+    return list(db.session.scalars(_owed(programme).order_by(Reward.id).limit(MAX_LINES)))
+
+
+def owed_count(programme: Programme, *, at_most: int = 10_000) -> int:
+    """Return how many rewards wait for a code, counting no further than `at_most`."""
+    rows = _owed(programme).limit(at_most).subquery()
+    return int(db.session.execute(select(func.count()).select_from(rows)).scalar_one())
+
+
+def _owed(programme: Programme) -> Select[int]:
+    return select(Reward.id).where(
+        Reward.programme_id == programme.id,
+        Reward.state == RewardState.RESERVED,
+        Reward.reserved_until.is_(None),
     )
 
 

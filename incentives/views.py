@@ -192,7 +192,7 @@ def _codes_page(programme: Programme, form: CodesForm, *, upload: codes.Upload |
         upload=upload,
         added=added,
         free=codes.free_count(programme),
-        owed=len(codes.owed(programme)),
+        owed=codes.owed_count(programme),
     )
 
 
@@ -276,6 +276,6 @@ def _figures(programme: Programme, *, now: datetime) -> dict[str, Any]:
         "lately": money(pace.spent_minor, programme.currency),
         "given": reading.given_words(count, average, programme),
         "free_codes": codes.free_count(programme) if programme.fulfilment == Fulfilment.POOL else None,
-        "owed": len(codes.owed(programme)) if programme.fulfilment == Fulfilment.POOL else 0,
+        "owed": codes.owed_count(programme) if programme.fulfilment == Fulfilment.POOL else 0,
         "sentences": reading.who_can_get_it(programme),
     }
