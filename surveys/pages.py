@@ -77,6 +77,7 @@ class Page:
     has_form_key: bool
     has_partial: bool
     is_preview: bool = False
+    step: int = 1
 
     def say(self, texts: Mapping[str, str]) -> str:
         return texts[self.language].replace("{brand}", self.brand_name)
@@ -271,8 +272,13 @@ def _ring(opened: Opened, main: Scale | None, score: object, threshold: int | No
     """Return where and by when we would ring."""
     known = int(score) if isinstance(score, str) and score.isdigit() else threshold
     due = expected.first_contact(opened, metric=main.metric if main else None, score=known, now=now)
-    phone = Markup('<bdi dir="ltr">{}</bdi>').format(formats.digits(mask_phone(opened.phone or "")))
+    phone = Markup('<bdi dir="ltr">{}</bdi>').format(masked_phone(opened.phone or ""))
     if due is None:
         return Markup("<small>{}</small>").format(phone)
     words = escape(_("On %(phone)s, by %(time)s", phone="\ufffc", time=formats.by_when(due, now)))
     return Markup("<small>{}</small>").format(words.replace("\ufffc", phone))
+
+
+def masked_phone(number: str) -> str:
+    """Return the masked number in one piece, in the digits it is dialled with."""
+    return mask_phone(number).replace(" ", "\u00a0")

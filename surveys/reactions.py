@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import Any
 
 from sqlalchemy import insert, select
+from sqlalchemy.orm import joinedload
 
 from core import outbox
 from core.db import db
@@ -14,7 +15,8 @@ from core.events import Event
 from core.outbox import Item
 from customers import profiles
 from customers.profiles import Scored
-from feedback import outcome
+from feedback import letters, outcome
+from feedback.models import Case
 from incentives.models import Reward
 from surveys import scoring
 from surveys.models import Invitation, Response
@@ -30,6 +32,7 @@ def react(items: list[Item], *, now: datetime) -> None:
     profiles.update_many([_scored(each) for each in responses if _changes_profile(each)])
     _record(responses)
     _issue_rewards(responses, now=now)
+    letters.post_opened(_opened_cases(responses), now=now)
     for each in responses:
         if each.outcome_check_id is not None and each.metric and each.score is not None:
             outcome.record_answer(each.outcome_check_id, metric=each.metric, score=each.score, now=now)
@@ -75,6 +78,11 @@ def _event(response: Response) -> Mapping[str, Any]:
             "outcome_check": response.outcome_check_id,
         },
     }
+
+
+def _opened_cases(responses: Sequence[Response]) -> Sequence[Case]:
+    query = select(Case).where(Case.reason.in_([f"response:{each.id}" for each in responses]))
+    return db.session.scalars(query.options(joinedload(Case.brand), joinedload(Case.customer))).all()
 
 
 def _issue_rewards(responses: Sequence[Response], *, now: datetime) -> None:

@@ -11,7 +11,7 @@ from sqlalchemy.orm import joinedload
 from core.db import db
 from feedback.models import Case, Promise, PromiseState
 from incentives.models import Reward
-from surveys import scoring
+from surveys import pages, scoring
 from surveys.models import Invitation, Response
 from surveys.opened import Opened
 
@@ -32,6 +32,10 @@ class Thanks:
     @property
     def name(self) -> str:
         return self.opened.first_name
+
+    @property
+    def phone(self) -> str:
+        return pages.masked_phone(self.opened.phone) if self.opened.phone else ""
 
     @property
     def keeper_name(self) -> str:

@@ -147,9 +147,12 @@ def clean(text: object) -> str:
 class Answered:
     """Refuse a required question that was left open."""
 
+    def __init__(self, words: Any = None) -> None:
+        self.words = words or _l("Please choose or write an answer here.")
+
     def __call__(self, form: Any, field: Any) -> None:
         if field.data in (None, "", []):
-            raise StopValidation(_l("Please choose or write an answer here."))
+            raise StopValidation(self.words)
 
 
 class OneOf:

@@ -41,7 +41,8 @@ class Scale(Question):
 
     def field(self, *, reachable: frozenset[str]) -> UnboundField:
         codes = [str(value) for value in self.values]
-        rules = [*([Answered()] if self.required else []), OneOf(frozenset(codes))]
+        words = _l("Please choose a number from %(low)s to %(high)s.", low=codes[0], high=codes[-1])
+        rules = [*([Answered(words)] if self.required else []), OneOf(frozenset(codes))]
         return RadioField(choices=codes, validators=rules, validate_choice=False)
 
     def coded(self, data: Any) -> Coded:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import threading
 from datetime import timedelta
 
@@ -10,7 +11,7 @@ from flask import Flask
 from sqlalchemy import func, select
 from werkzeug.test import TestResponse
 
-from core import clock, outbox
+from core import clock, outbox, tokens
 from core.db import db
 from core.outbox import Work
 from customers.models import Brand, Customer
@@ -18,10 +19,19 @@ from feedback import outcome
 from feedback.models import Case, Promise
 from incentives import rewards
 from incentives.models import Reward, RewardState
+from notifications.models import Message
 from surveys import answering, opened, versions
 from surveys.models import Invitation, InvitationState, Response
 from tests.client import Client, count_queries
-from tests.factories import make_case, make_customer, make_invitation, make_programme, make_survey, make_touchpoint
+from tests.factories import (
+    make_case,
+    make_customer,
+    make_invitation,
+    make_programme,
+    make_rule,
+    make_survey,
+    make_touchpoint,
+)
 from tests.surveys.links import link
 
 UNHAPPY = {
@@ -256,8 +266,6 @@ def test_a_negative_outcome_answer_leaves_the_case_open_and_alone(client: Client
 
 
 def test_the_customer_s_word_that_all_is_well_puts_the_question_at_once(client: Client) -> None:
-    from core import tokens
-
     survey = make_survey()
     case = make_case(survey.brand, survey_id=survey.id, response_id=None)
     path = f"/c/{tokens.sign('case', case.public_id)}/fixed"
@@ -302,11 +310,7 @@ def test_a_late_partial_cannot_touch_an_answered_link(client: Client, invitation
 
 
 def test_an_open_form_sent_twice_is_one_response(client: Client) -> None:
-    import re
-
     touchpoint = make_touchpoint()
-    from tests.factories import make_rule
-
     make_rule(touchpoint)
     page = client.get(f"/t/{touchpoint.key}").text
     match = re.search(r'name="form_key" value="([^"]+)"', page)
@@ -327,8 +331,6 @@ def test_an_open_form_sent_twice_is_one_response(client: Client) -> None:
 
 
 def test_an_open_form_needs_the_token_that_its_page_gave(client: Client) -> None:
-    from tests.factories import make_rule
-
     touchpoint = make_touchpoint()
     make_rule(touchpoint)
 
@@ -352,3 +354,21 @@ def test_the_brand_of_the_touchpoint_is_the_answer_s(client: Client, invitation:
 
     response = db.session.scalars(select(Response)).one()
     assert db.session.get_one(Brand, response.brand_id).id == response.brand_id
+
+
+@pytest.mark.parametrize(("contact", "letters"), [("phone", 1), ("none", 0)])
+def test_who_may_be_contacted_gets_the_case_by_mail_once(client: Client, contact: str, letters: int) -> None:
+    invitation = make_invitation(customer=make_customer(phone=PHONE, language="de"))
+    client.post(link(invitation), data={**UNHAPPY, "contact": contact})
+
+    outbox.drain("reactions")
+
+    db.session.expire_all()
+    sent = db.session.scalars(select(Message)).all()
+    assert len(sent) == letters
+    for message in sent:
+        case = db.session.scalars(select(Case)).one()
+        assert (message.kind, message.language, message.case_id) == ("case_opened", "de", case.id)
+        assert message.values["number"] == case.label
+        assert "/c/" in message.values["case_url"]
+        assert "Uhr" in message.values["promise"]

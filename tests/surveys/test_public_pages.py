@@ -1,4 +1,4 @@
-"""What customers see: questions in three languages, corrections, thanks, ended links; and that looking writes nothing."""
+"""What customers see: questions in three languages, corrections, thanks, ended links; looking writes nothing."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def test_the_page_asks_what_the_definition_says(client: Client, invitation: Invi
     assert page.count('name="nps"') == 11
     assert '<div class="stack when low-q">' in page
     assert "about your call on" in page
-    assert "+49 ••• 4471" in page
+    assert "+49\u00a0•••\u00a04471" in page
     assert "0800 555 0142" in page
     assert "Stop surveys" in page
     assert " checked" not in page
@@ -225,7 +225,7 @@ def test_thanks_name_the_case_the_time_and_the_masked_number(client: Client, inv
     case = db.session.scalars(select(Case)).one()
     assert case.label in page
     assert "A person from our team will call you by" in page
-    assert "+49 ••• 4471" in page
+    assert "+49\u00a0•••\u00a04471" in page
     assert "h•••@customer.example" in page
     assert PHONE not in page
     assert f"/c/{tokens.sign('case', case.public_id)}" in page

@@ -1,0 +1,54 @@
+"""The mail that gives a customer their case: its number, the private link, and what happens next by when."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from sqlalchemy import select
+
+from core import i18n
+from core.db import db
+from customers.models import Customer
+from feedback import public
+from feedback.models import Case, Promise, PromiseState
+from notifications import messages
+from notifications.kinds import greeting_name
+from notifications.messages import Draft
+
+
+def post_opened(cases: Sequence[Case], *, now: datetime) -> None:
+    """Write to the customers of cases just opened, once each; not to who wants no contact or has no address."""
+    written_to = [(case, case.customer) for case in cases if case.wants != "none" and case.customer]
+    promised = _promises([case.id for case, _customer in written_to])
+    drafts = [_opened(case, customer, promised.get(case.id), now) for case, customer in written_to if customer.email]
+    if drafts:
+        messages.post_many(drafts, now=now)
+
+
+def _promises(case_ids: Sequence[int]) -> dict[int, Promise]:
+    query = select(Promise).where(
+        Promise.case_id.in_(case_ids), Promise.kind == "contact", Promise.state == PromiseState.OPEN
+    )
+    return {promise.case_id: promise for promise in db.session.scalars(query)} if case_ids else {}
+
+
+def _opened(case: Case, customer: Customer, promise: Promise | None, now: datetime) -> Draft:
+    with i18n.use_language(case.language, zone=case.brand.zone):
+        values = {
+            "number": case.label,
+            "case_url": public.case_url(case),
+            "name": greeting_name(customer.first_name),
+            "promise": public.by_when(promise, case, now) if promise else "",
+        }
+    return Draft(
+        kind="case_opened",
+        reason=f"case:{case.id}",
+        brand=case.brand,
+        language=case.language,
+        values=values,
+        to_address=customer.email,
+        to_name=customer.name,
+        customer_id=customer.id,
+        case_id=case.id,
+    )
