@@ -41,14 +41,17 @@ def upsert(data: CustomerData, *, now: datetime) -> Customer | None:
     return upsert_many([data], now=now)[0]
 
 
-def upsert_many(many: Sequence[CustomerData], *, now: datetime) -> list[Customer | None]:
-    """Return the records in the order given; blanks never overwrite. At most five statements, however many."""
+def upsert_many(many: Sequence[CustomerData], *, now: datetime, only_fill: bool = False) -> list[Customer | None]:
+    """Return the records in the order given; blanks never overwrite. At most five statements, however many.
+
+    `only_fill` is for history: what a record says already stays, because it may be newer.
+    """
     merged: dict[tuple[str, str], CustomerData] = {}
     for data in many:
         if data.key:
             merged[data.key] = _over(merged.get(data.key), data)
-    found = _by_external_id([data for (kind, _), data in merged.items() if kind == "external_id"], now)
-    found |= _by_contact({key: data for key, data in merged.items() if key[0] != "external_id"}, now)
+    found = _by_external_id([data for (kind, _), data in merged.items() if kind == "external_id"], now, only_fill)
+    found |= _by_contact({key: data for key, data in merged.items() if key[0] != "external_id"}, now, only_fill)
     return [found[data.key] if data.key else None for data in many]
 
 
@@ -61,12 +64,13 @@ def _over(older: CustomerData | None, newer: CustomerData) -> CustomerData:
     )
 
 
-def _by_external_id(many: Sequence[CustomerData], now: datetime) -> dict[tuple[str, str], Customer]:
+def _by_external_id(many: Sequence[CustomerData], now: datetime, only_fill: bool) -> dict[tuple[str, str], Customer]:
     if not many:
         return {}
     statement = insert(Customer)
+    preferred = (Customer, statement.excluded) if only_fill else (statement.excluded, Customer)
     keep = {
-        name: func.coalesce(getattr(statement.excluded, name), getattr(Customer, name))
+        name: func.coalesce(*(getattr(row, name) for row in preferred))
         for name in ("name", "email", "phone", "language", "tier")
     }
     rows = db.session.scalars(
@@ -77,7 +81,9 @@ def _by_external_id(many: Sequence[CustomerData], now: datetime) -> dict[tuple[s
     return {("external_id", customer.external_id or ""): customer for customer in rows}
 
 
-def _by_contact(many: dict[tuple[str, str], CustomerData], now: datetime) -> dict[tuple[str, str], Customer]:
+def _by_contact(
+    many: dict[tuple[str, str], CustomerData], now: datetime, only_fill: bool
+) -> dict[tuple[str, str], Customer]:
     if not many:
         return {}
     _one_at_a_time(many)
@@ -91,7 +97,7 @@ def _by_contact(many: dict[tuple[str, str], CustomerData], now: datetime) -> dic
         known.setdefault(("phone", customer.phone or ""), customer)
     for key, data in many.items():
         if key in known:
-            _fill(known[key], data)
+            _fill(known[key], data, only_fill)
     missing = [_row(data, now) for key, data in many.items() if key not in known]
     if missing:
         for customer in db.session.scalars(insert(Customer).returning(Customer), missing):
@@ -108,9 +114,10 @@ def _one_at_a_time(keys: Iterable[tuple[str, str]]) -> None:
     )
 
 
-def _fill(customer: Customer, data: CustomerData) -> None:
+def _fill(customer: Customer, data: CustomerData, only_fill: bool) -> None:
     for name in ("name", "phone", "language", "tier"):
-        if (value := getattr(data, name)) and getattr(customer, name) != value:
+        is_open = not (only_fill and getattr(customer, name))
+        if is_open and (value := getattr(data, name)) and getattr(customer, name) != value:
             setattr(customer, name, value)
 
 
