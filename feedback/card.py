@@ -65,7 +65,7 @@ def card_of(customer: Customer, *, now: datetime) -> Card:
         drawing_says=_says(marks, now),
         facts=_facts(customer),
         met=[_line(each, now) for each in met],
-        won_back=_("Won back %(time)s", time=rows.near(customer.won_back_at, now)) if customer.won_back_at else "",
+        won_back=_("Won back %(day)s", day=formats.day(customer.won_back_at, "dated")) if customer.won_back_at else "",
     )
 
 

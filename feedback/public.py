@@ -106,7 +106,9 @@ def next_step(case: Case, promises: Sequence[Promise], *, now: datetime) -> Step
         return Step(_("Where it stands"), _("We think that it is put right"), _("But only you can say so."))
     who = case.assignee.first_name if case.assignee else None
     words = _("%(name)s looks after your case", name=who) if who else _("Our team looks after your case")
-    return Step(_("Where it stands"), words, initials=case.assignee.initials if case.assignee else "")
+    missed = any(each.state == PromiseState.BROKEN for each in promises)
+    detail = _("We didn’t do it in time. That was our mistake.") if missed else ""
+    return Step(_("Where it stands"), words, detail, initials=case.assignee.initials if case.assignee else "")
 
 
 def timeline(
