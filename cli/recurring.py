@@ -13,7 +13,7 @@ from core import clock, outbox
 from core.db import db
 from feedback import clocks, outcome, promises
 from incentives import rewards
-from insights import rollups
+from insights import rates, rollups
 from notifications import delivery
 from surveys import invitations
 
@@ -44,6 +44,17 @@ def _rows(verb: Callable[..., int]) -> Callable[[datetime], int]:
     return run
 
 
+def _once(verb: Callable[..., int]) -> Callable[[datetime], int]:
+    """Return a job that calls a verb once and commits."""
+
+    def run(now: datetime) -> int:
+        changed = verb(now=now)
+        db.session.commit()
+        return changed
+
+    return run
+
+
 def _forget(now: datetime) -> int:
     return _rows(lambda *, now: outbox.forget_done(before=now - DONE_ROWS_KEPT))(now)
 
@@ -51,6 +62,8 @@ def _forget(now: datetime) -> int:
 JOBS = (
     Job("sweep", timedelta(seconds=15), lambda now: outbox.sweep(now=now)),
     Job("fold answers into roll-ups", timedelta(seconds=5), _rows(rollups.fold)),
+    Job("count who answered lately", timedelta(minutes=2), _once(rates.recount_lately)),
+    Job("count who answers", timedelta(hours=6), _once(rates.recount_changing)),
     Job("break overdue promises", timedelta(seconds=30), _rows(promises.break_overdue)),
     Job("mark breached clocks", timedelta(seconds=30), _rows(clocks.mark_breached)),
     Job("expire invitations", timedelta(minutes=5), _rows(invitations.expire)),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import date, timedelta
 from enum import StrEnum
@@ -109,12 +109,20 @@ def report(asked: Asked, *, group_by: GroupBy | None = None) -> Report:
     return Report(scoring.figure(asked.metric, total), dict(total), tuple(groups))
 
 
-def rolling(asked: Asked, *, days: int, step: int) -> list[tuple[date, Figure]]:
-    """Return the figure of the `days` days up to each `step`th day of the period, oldest first, from one statement."""
+def rolling(asked: Asked, *, days: int, step: int, breaks: Collection[date] = ()) -> list[tuple[date, Figure]]:
+    """Return the figure of the `days` days up to each `step`th day of the period, oldest first, from one statement.
+
+    No window reaches back over one of `breaks`, the days on which another wording began.
+    """
     wider = asked.moved(start=asked.start - timedelta(days=days), end=asked.end)
     by_day = _grouped(wider, GroupBy.DAY)
     ends = [asked.end - timedelta(days=step * back) for back in range((asked.end - asked.start).days // step + 1)]
-    return [(end, scoring.figure(asked.metric, _window(by_day, end, days))) for end in reversed(ends)]
+    return [(end, scoring.figure(asked.metric, _window(by_day, end, days, breaks))) for end in reversed(ends)]
+
+
+def counts_by(asked: Asked, group_by: GroupBy) -> Mapping[Any, Counts]:
+    """Return counts of scores by the raw value of a group, an id or a word, in one statement."""
+    return _grouped(asked, group_by)
 
 
 def survey_ids(key: str | None) -> tuple[int, ...]:
@@ -127,9 +135,10 @@ def survey_ids(key: str | None) -> tuple[int, ...]:
     return (survey_id,)
 
 
-def _window(by_day: Mapping[Any, Counts], end: date, days: int) -> Counts:
+def _window(by_day: Mapping[Any, Counts], end: date, days: int, breaks: Collection[date]) -> Counts:
     window: Counts = defaultdict(int)
-    for back in range(days):
+    first = max([end - timedelta(days=days - 1), *(day for day in breaks if day <= end)])
+    for back in range((end - first).days + 1):
         for score, count in by_day.get(end - timedelta(days=back), {}).items():
             window[score] += count
     return window

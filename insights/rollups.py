@@ -62,7 +62,7 @@ _MOVED: Final = """
     ) before ON true
     WHERE r.score IS NOT NULL AND (before.score IS NOT NULL OR r.outcome_check_id IS NOT NULL) {{where}}
     GROUP BY 1, 2, 3, 4, 5, 6, 7, 8, 9, 10
-""".format(was=_band_of("r.metric", "before.score"), became=_band_of("r.metric", "r.score"))
+""".format(was=_band_of("r.metric", "before.score"), became=_band_of("r.metric", "r.score"))  # noqa: S608  # constants
 _MOVE_KEY: Final = "day, brand_id, survey_id, metric, touchpoint_id, channel, language, route, was, became"
 
 _FOLD: Final = text(f"""

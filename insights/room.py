@@ -7,9 +7,11 @@ from flask import Flask
 from core import frame
 from insights import models  # noqa: F401  # imported so that migrations know the tables
 from insights.views import customers
+from insights.views import insights as figures
 
 
 def init_app(app: Flask) -> None:
     """Register what this room serves."""
-    app.register_blueprint(customers.blueprint)
-    frame.add(customers.entry)
+    for view in (customers, figures):
+        app.register_blueprint(view.blueprint)
+        frame.add(view.entry)

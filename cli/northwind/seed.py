@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 from cli.northwind import house
-from cli.northwind.year import Year
+from cli.northwind.year import DAYS, Year
 from core import clock
 from core.db import db
-from insights import rollups
+from insights import rates, rollups
 
 
 def write(*, interactions: int, password: str) -> int:
@@ -16,5 +18,6 @@ def write(*, interactions: int, password: str) -> int:
     db.session.commit()
     while rollups.fold(now=now):
         db.session.commit()
+    rates.recount((now - timedelta(days=DAYS + 30)).date(), (now + timedelta(days=1)).date())
     db.session.commit()
     return written

@@ -1,0 +1,103 @@
+"""The journey map: a score at each touchpoint, in the order of the journey, beside the period before."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Final
+
+from sqlalchemy import select
+
+from core.db import db
+from customers.models import Stage, Touchpoint
+from insights import metrics
+from insights.metrics import Asked, Counts, GroupBy, Report
+from surveys import scoring
+from surveys.scoring import Difference, Figure
+
+LATELY_DAYS: Final = 14
+BEFORE_DAYS: Final = 76  # the rest of ninety days
+
+
+@dataclass(frozen=True)
+class Place:
+    """A touchpoint with its stage, as filters and maps name it."""
+
+    id: int
+    key: str
+    name: str
+    icon: str
+    brand_id: int
+    stage: str
+    position: int
+    archived: bool
+
+
+@dataclass(frozen=True)
+class Stop:
+    """A touchpoint's score now and, where it was asked for, in the period before."""
+
+    place: Place
+    figure: Figure
+    before: Figure | None
+
+    @property
+    def difference(self) -> Difference | None:
+        return scoring.difference(self.figure, self.before) if self.before else None
+
+    @property
+    def direction(self) -> int:
+        """1: better than before, -1: worse; 0: no difference that chance could not explain."""
+        moved = self.difference
+        return 0 if moved is None or not moved.different or not moved.value else (1 if moved.value > 0 else -1)
+
+
+def places(brand_id: int | None) -> list[Place]:
+    """Return the touchpoints of a brand, or of all, in the order of the journey; one statement."""
+    query = (
+        select(Touchpoint, Stage.name, Stage.position)
+        .join(Stage, Stage.id == Touchpoint.stage_id)
+        .order_by(Stage.position, Stage.id, Touchpoint.name, Touchpoint.id)
+    )
+    if brand_id is not None:
+        query = query.where(Touchpoint.brand_id == brand_id)
+    return [
+        Place(each.id, each.key, each.name, each.icon, each.brand_id, stage, position, each.archived_at is not None)
+        for each, stage, position in db.session.execute(query).tuples()
+    ]
+
+
+def stops(known: list[Place], now: Report, before: Report | None) -> list[Stop]:
+    """Return the touchpoints that have answers, or are in use; both reports are grouped by touchpoint."""
+    current, earlier = _by_key(now), _by_key(before) if before else None
+    found = []
+    for place in known:
+        figure = current.get(place.key)
+        if figure is None and place.archived:
+            continue
+        figure = figure or scoring.figure(now.figure.metric, {})
+        old = None if earlier is None else earlier.get(place.key) or scoring.figure(now.figure.metric, {})
+        found.append(Stop(place, figure, old))
+    return found
+
+
+def changed_lately(asked: Asked, known: list[Place]) -> list[Stop]:
+    """Return where the last 14 days differ from the 76 before them by more than chance explains, the worst first."""
+    lately = asked.moved(start=asked.end - timedelta(days=LATELY_DAYS - 1), end=asked.end)
+    start = lately.start - timedelta(days=BEFORE_DAYS)
+    earlier = asked.moved(start=start, end=lately.start - timedelta(days=1))
+    both = [metrics.counts_by(each, GroupBy.TOUCHPOINT) for each in (lately, earlier)]
+    found = [Stop(place, *(_figure(asked, counts.get(place.id, {})) for counts in both)) for place in known]
+    return sorted((stop for stop in found if stop.direction), key=lambda stop: (stop.direction, _value(stop)))
+
+
+def _figure(asked: Asked, counts: Counts) -> Figure:
+    return scoring.figure(asked.metric, counts)
+
+
+def _value(stop: Stop) -> float:
+    return (stop.difference.value if stop.difference else None) or 0.0
+
+
+def _by_key(report: Report) -> dict[str, Figure]:
+    return {group.key: group.figure for group in report.groups}

@@ -1,0 +1,190 @@
+"""Who answers: what became of invitations, by channel, in the words and formulas of AAPOR's Standard Definitions.
+
+An invitation's end is known only weeks later, so days are counted anew while they can change (`recount`); pages read
+the counts. Outcome checks are no part of it: they go to people who answered once already.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from datetime import date, datetime, timedelta
+from enum import StrEnum
+from typing import Any, Final, cast
+
+from sqlalchemy import ColumnElement, CursorResult, func, select, text
+
+from core.db import db
+from insights.metrics import Asked
+from insights.models import Invited
+from surveys.scoring import FEW, wilson
+
+CHANGES_FOR: Final = timedelta(days=45)  # a link works for thirty days, and some answers come in late
+LATELY: Final = timedelta(days=1)
+
+
+class Outcome(StrEnum):
+    """What became of an invitation; `skipped` is an interaction that led to none."""
+
+    COMPLETE = "complete"
+    PARTIAL = "partial"  # begun and not finished: a partial or a break-off
+    BOUNCED = "bounced"  # not contacted
+    SILENT = "silent"  # unknown
+    SCREENED_OUT = "screened_out"  # not eligible
+    WAITING = "waiting"
+    REVOKED = "revoked"
+    SKIPPED = "skipped"
+
+
+ASKED_OF: Final = (Outcome.COMPLETE, Outcome.PARTIAL, Outcome.BOUNCED, Outcome.SILENT)
+"""RR1's denominator: complete + partial + not contacted + unknown. Nobody tells us that they refuse."""
+
+
+@dataclass(frozen=True)
+class Rate:
+    """One channel's invitations by outcome."""
+
+    channel: str
+    counts: dict[str, int]
+
+    @property
+    def invited(self) -> int:
+        return sum(self.counts.get(outcome, 0) for outcome in ASKED_OF)
+
+    @property
+    def answered(self) -> int:
+        return self.counts.get(Outcome.COMPLETE, 0)
+
+    @property
+    def started(self) -> int:
+        return self.answered + self.counts.get(Outcome.PARTIAL, 0)
+
+    @property
+    def bounced(self) -> int:
+        return self.counts.get(Outcome.BOUNCED, 0)
+
+    @property
+    def few(self) -> bool:
+        return self.invited < FEW
+
+    @property
+    def rr1(self) -> float | None:
+        """The response rate RR1 from 0 to 1: complete / (complete + partial + not contacted + unknown).
+
+        None where fewer than 30 were invited. Source: AAPOR Standard Definitions, 10th edition.
+        """
+        return None if self.few else self.answered / self.invited
+
+    @property
+    def interval(self) -> tuple[float, float] | None:
+        """RR1's 95 % interval (Wilson) as two shares from 0 to 1."""
+        return None if self.few else wilson(self.answered, self.invited)
+
+    @property
+    def completion(self) -> float | None:
+        """The completion rate from 0 to 1: complete / started; None where fewer than 30 started."""
+        return None if self.started < FEW else self.answered / self.started
+
+
+@dataclass(frozen=True)
+class Rates:
+    """The invitations of a period by channel, together, and how many interactions were skipped, by reason."""
+
+    channels: tuple[Rate, ...]
+    together: Rate
+    skipped: dict[str, int] = field(default_factory=dict)
+
+
+def rates(asked: Asked) -> Rates:
+    """Return who answers, from one statement over the counts; the metric plays no part."""
+    columns = (Invited.channel, Invited.outcome, Invited.reason)
+    query = select(*columns, func.sum(Invited.count)).where(*_restrictions(asked)).group_by(*columns)
+    by_channel: dict[str, dict[str, int]] = defaultdict(lambda: defaultdict(int))
+    together: dict[str, int] = defaultdict(int)
+    skipped: dict[str, int] = defaultdict(int)
+    for channel, outcome, reason, count in db.session.execute(query):
+        if outcome == Outcome.SKIPPED:
+            skipped[reason] += int(count)
+        else:
+            by_channel[channel][outcome] += int(count)
+            together[outcome] += int(count)
+    every = sorted((Rate(channel, dict(counts)) for channel, counts in by_channel.items()), key=_most_first)
+    ranked = dict(sorted(skipped.items(), key=lambda item: (-item[1], item[0])))
+    return Rates(tuple(every), Rate("", dict(together)), ranked)
+
+
+def _most_first(rate: Rate) -> tuple[int, str]:
+    return (-rate.invited, rate.channel)
+
+
+def _restrictions(asked: Asked) -> Iterable[ColumnElement[bool]]:
+    yield Invited.day.between(asked.start, asked.end)
+    for column, wanted in (
+        (Invited.survey_id, asked.survey_ids),
+        (Invited.touchpoint_id, asked.touchpoint_ids),
+        (Invited.brand_id, asked.brand_ids),
+        (Invited.channel, asked.channels),
+        (Invited.language, asked.languages),
+    ):
+        if wanted:
+            yield column.in_(wanted)
+
+
+# Counting
+
+_KEY: Final = "day, brand_id, survey_id, touchpoint_id, channel, language, outcome, reason"
+_COUNT: Final = text(f"""
+    INSERT INTO rollup_invited ({_KEY}, count)
+    SELECT {_KEY}, count(*) FROM (
+        SELECT (i.created_at AT TIME ZONE b.zone)::date AS day, b.id AS brand_id, i.survey_id,
+               coalesce(i.touchpoint_id, 0) AS touchpoint_id, i.channel, i.language,
+               CASE WHEN i.state = 'skipped' THEN 'skipped'
+                    WHEN r.state = 'complete' THEN 'complete'
+                    WHEN r.state = 'screened_out' THEN 'screened_out'
+                    WHEN r.id IS NOT NULL THEN 'partial'
+                    WHEN i.state = 'revoked' THEN 'revoked'
+                    WHEN i.state = 'waiting' THEN 'waiting'
+                    WHEN m.state IN ('bounced', 'dropped', 'failed', 'suppressed') THEN 'bounced'
+                    WHEN i.partial <> '{{}}' THEN 'partial'
+                    ELSE 'silent' END AS outcome,
+               CASE WHEN i.state = 'skipped' THEN 'looked_again' ELSE '' END AS reason
+        FROM invitation i
+        JOIN survey s ON s.id = i.survey_id
+        LEFT JOIN touchpoint t ON t.id = i.touchpoint_id
+        JOIN brand b ON b.id = coalesce(t.brand_id, s.brand_id)
+        LEFT JOIN response r ON r.invitation_id = i.id
+        LEFT JOIN message m ON m.id = i.message_id
+        WHERE i.outcome_check_id IS NULL AND i.created_at >= CAST(:start AS date) - interval '1 day'
+              AND i.created_at < CAST(:end AS date) + interval '2 days'
+        UNION ALL
+        SELECT (d.decided_at AT TIME ZONE b.zone)::date, b.id, 0, t.id, '', '', 'skipped', d.rule
+        FROM decision d
+        JOIN interaction x ON x.id = d.interaction_id
+        JOIN touchpoint t ON t.id = x.touchpoint_id
+        JOIN brand b ON b.id = t.brand_id
+        WHERE d.outcome = 'skipped' AND d.decided_at >= CAST(:start AS date) - interval '1 day'
+              AND d.decided_at < CAST(:end AS date) + interval '2 days'
+    ) found
+    WHERE day BETWEEN :start AND :end
+    GROUP BY {_KEY}
+""")  # noqa: S608  # composed of the constants above
+
+
+def recount(start: date, end: date) -> int:
+    """Count the days from `start` to `end` anew in the caller's transaction; return how many rows they have."""
+    # One at a time: two counts of the same day would both find it empty.
+    db.session.execute(text("SELECT pg_advisory_xact_lock(hashtext('rollup_invited'))"))
+    days = {"start": start, "end": end}
+    db.session.execute(text("DELETE FROM rollup_invited WHERE day BETWEEN :start AND :end"), days)
+    return cast("CursorResult[Any]", db.session.execute(_COUNT, days)).rowcount
+
+
+def recount_lately(*, now: datetime) -> int:
+    """Count the newest days anew; for every few minutes."""
+    return recount((now - LATELY).date(), (now + LATELY).date())
+
+
+def recount_changing(*, now: datetime) -> int:
+    """Count every day anew whose invitations can still be answered; for every few hours."""
+    return recount((now - CHANGES_FOR).date(), (now + LATELY).date())
