@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, cast
 
+from flask import current_app
 from playwright.sync_api import Page, expect
 from sqlalchemy import select
 
@@ -122,6 +124,30 @@ def open_shop(client: Client) -> Shop:
     return shop
 
 
+def tell_of_a_call(shop: Shop, language: str = "en") -> str:
+    """Tell the shop's interaction through the API, as its phone system does; return the customer's address."""
+    address = f"hanna.{language}@customer.example"
+    interaction: dict[str, Any] = {
+        "reference": f"CALL-{language}",
+        "occurred_at": clock.now().isoformat(),
+        "touchpoint": shop.touchpoint.key,
+        "channel": "phone",
+        "customer": {
+            "external_id": f"C-{language}",
+            "name": "Hanna Keller",
+            "email": address,
+            "phone": "+494055504471",
+            "language": language,
+        },
+    }
+    answer = shop.client.post(
+        "/api/v1/interactions", json=interaction, headers={"Authorization": f"Bearer {shop.key}"}
+    )
+    assert answer.json is not None
+    assert answer.json["decision"]["outcome"] == "invited", answer.json
+    return address
+
+
 def hanna(**more: Any) -> Customer:
     """A customer who can be called and written to."""
     return make_customer(**{"phone": "+494055504471", "tier": "summit", **more})
@@ -142,7 +168,21 @@ def sign_in(page: Page, staff: Staff) -> None:
     page.get_by_label("E-mail address").fill(staff.email)
     page.get_by_label("Password").fill(PASSWORD)
     page.get_by_role("button", name="Sign in").click()
-    expect(page).not_to_have_url("/login")
+    expect(page).not_to_have_url(re.compile("/login"))
+
+
+def let_in(page: Page, staff: Staff, address: str) -> Page:
+    """Open `address` as somebody who has signed in before; the sign-in page itself has its own journey."""
+    agent, name = page.evaluate("navigator.userAgent"), current_app.config["SESSION_COOKIE_NAME"]
+    with current_app.test_client() as client:
+        client.environ_base["HTTP_USER_AGENT"] = agent
+        cast(Client, client).sign_in(staff)
+        cookie = client.get_cookie(name)
+    assert cookie is not None
+    url = current_app.extensions["config"].base_url
+    page.context.add_cookies([{"name": name, "value": cookie.value, "url": url}])
+    page.goto(address)
+    return page
 
 
 def act(page: Page, name: str) -> None:

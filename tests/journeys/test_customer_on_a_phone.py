@@ -3,45 +3,19 @@
 from __future__ import annotations
 
 import re
-from typing import Any
 
 import pytest
 from playwright.sync_api import Page, expect
 from sqlalchemy import func, select
 
-from core import clock
 from core.db import db
 from feedback.models import Case
 from surveys.models import Response
-from tests.journeys.northwind import Shop
+from tests.journeys.northwind import Shop, tell_of_a_call
 from tests.test_access import rows_by_table
 
 pytestmark = pytest.mark.journey
 TIME = r"(\d\d|[٠-٩]{2}):(\d\d|[٠-٩]{2})"
-
-
-def call_of(shop: Shop, language: str = "en") -> str:
-    """Tell the shop's interaction through the API, as its phone system does; return the customer's address."""
-    address = f"hanna.{language}@customer.example"
-    interaction: dict[str, Any] = {
-        "reference": f"CALL-{language}",
-        "occurred_at": clock.now().isoformat(),
-        "touchpoint": shop.touchpoint.key,
-        "channel": "phone",
-        "customer": {
-            "external_id": f"C-{language}",
-            "name": "Hanna Keller",
-            "email": address,
-            "phone": "+494055504471",
-            "language": language,
-        },
-    }
-    answer = shop.client.post(
-        "/api/v1/interactions", json=interaction, headers={"Authorization": f"Bearer {shop.key}"}
-    )
-    assert answer.json is not None
-    assert answer.json["decision"]["outcome"] == "invited", answer.json
-    return address
 
 
 def answer_unhappily(page: Page, *, why: str, comment: str, ring: str, send: str) -> None:
@@ -52,7 +26,7 @@ def answer_unhappily(page: Page, *, why: str, comment: str, ring: str, send: str
 
 
 def test_an_unhappy_customer_is_told_who_calls_by_when(shop: Shop, phone: Page) -> None:
-    address = call_of(shop)
+    address = tell_of_a_call(shop)
     link = shop.link(address, "score=2")
     before = rows_by_table()
 
@@ -84,7 +58,7 @@ def test_an_unhappy_customer_is_told_who_calls_by_when(shop: Shop, phone: Page) 
 
 
 def test_reloading_and_coming_back_shows_the_same_thanks_and_then_the_code(shop: Shop, phone: Page) -> None:
-    address = call_of(shop)
+    address = tell_of_a_call(shop)
     link = shop.link(address, "score=2")
     phone.goto(link)
     phone.get_by_role("button", name="Send my answer").click()
@@ -130,7 +104,7 @@ def test_german_and_arabic_customers_are_asked_and_thanked_in_their_language(
     thanks: str,
     promise: str,
 ) -> None:
-    address = call_of(shop, language)
+    address = tell_of_a_call(shop, language)
 
     phone.goto(shop.link(address, "score=2"))
 

@@ -7,13 +7,14 @@ from datetime import timedelta
 
 import pytest
 from playwright.sync_api import Page, expect
+from sqlalchemy import select
 
 from core import clock
 from core.db import db
 from feedback import entries
 from feedback.models import CaseState
-from incentives.models import RewardState
-from tests.journeys.northwind import Shop, Visit, act, hanna, sign_in, station, work
+from incentives.models import Reward, RewardState
+from tests.journeys.northwind import Shop, Visit, act, hanna, let_in, sign_in, station, work
 
 pytestmark = pytest.mark.journey
 
@@ -90,10 +91,8 @@ def test_who_comes_second_is_told_who_took_the_case_and_when(shop: Shop, visit: 
     case = shop.unhappy()
     address = f"/desk/cases/{case.number}"
     first, second = visit(), visit()
-    sign_in(first, shop.staff("agent", "Ana Silva"))
-    sign_in(second, shop.staff("agent", "Daniel Okafor"))
-    for page in (first, second):
-        page.goto(address)
+    let_in(first, shop.staff("agent", "Ana Silva"), address)
+    let_in(second, shop.staff("agent", "Daniel Okafor"), address)
 
     first.get_by_role("button", name="Take this case").click()
     toast(first, "The case is yours.")
@@ -106,8 +105,7 @@ def test_who_comes_second_is_told_who_took_the_case_and_when(shop: Shop, visit: 
 
 def test_a_reply_to_what_has_moved_on_is_kept_and_warned_of(shop: Shop, desk: Page) -> None:
     case = shop.unhappy()
-    sign_in(desk, shop.staff("agent", "Ana Silva"))
-    desk.goto(f"/desk/cases/{case.number}")
+    let_in(desk, shop.staff("agent", "Ana Silva"), f"/desk/cases/{case.number}")
     act(desk, "Reply")
     desk.get_by_label("Message").fill("We send new poles.")
     entries.customer_reply(case, body="They have come, thank you!", form_key="x" * 22, now=clock.now())
@@ -126,8 +124,7 @@ def test_a_reply_to_what_has_moved_on_is_kept_and_warned_of(shop: Shop, desk: Pa
 def test_goodwill_above_the_limit_waits_for_a_second_person(shop: Shop, visit: Visit) -> None:
     case = shop.unhappy()
     ana, marta = visit(), visit()
-    sign_in(ana, shop.staff("agent", "Ana Silva"))
-    ana.goto(f"/desk/cases/{case.number}")
+    let_in(ana, shop.staff("agent", "Ana Silva"), f"/desk/cases/{case.number}")
     act(ana, "Goodwill gesture")
     ana.get_by_label("Amount").fill("60")
     ana.get_by_label("Why", exact=True).fill("We broke two promises.")
@@ -135,18 +132,11 @@ def test_goodwill_above_the_limit_waits_for_a_second_person(shop: Shop, visit: V
     toast(ana, "waits for a second person")
     assert "SORRY" not in "".join(mail["text"] for mail in shop.mails(case.customer.email))
 
-    sign_in(marta, shop.staff("marketer", "Marta Weiss"))
-    marta.goto(f"/incentives/{shop.goodwill.public_id}")
+    let_in(marta, shop.staff("marketer", "Marta Weiss"), f"/incentives/{shop.goodwill.public_id}")
     expect(marta.get_by_role("main")).to_contain_text("We broke two promises.")
     marta.get_by_role("button", name="Approve €60").click()
 
     toast(marta, "approved and on its way")
     work()
-    assert [reward.state for reward in _rewards(case.id)] == [RewardState.ISSUED]
+    assert db.session.scalars(select(Reward.state).where(Reward.case_id == case.id)).all() == [RewardState.ISSUED]
     assert "SORRY" in "".join(mail["text"] for mail in shop.mails(case.customer.email))
-
-
-def _rewards(case_id: int) -> list[object]:
-    from incentives.models import Reward
-
-    return list(db.session.query(Reward).filter_by(case_id=case_id))

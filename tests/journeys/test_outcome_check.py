@@ -9,7 +9,7 @@ from core import clock
 from core.db import db
 from feedback import assignments, entries, resolutions
 from feedback.models import Case, CaseState
-from tests.journeys.northwind import Shop, hanna, sign_in, station, work
+from tests.journeys.northwind import Shop, hanna, let_in, station, work
 
 pytestmark = pytest.mark.journey
 QUESTION = "How likely are you to recommend Northwind Outdoor to a friend or colleague?"
@@ -61,8 +61,7 @@ def test_a_good_answer_after_fixed_is_won_back_in_gold_everywhere(
     expect(phone.get_by_role("heading", level=1)).to_contain_text("We’re glad we could put it right.")
     work()
 
-    sign_in(desk, shop.staff("lead", "Alice Lind"))
-    desk.goto(f"/desk/cases/{case.number}")
+    let_in(desk, shop.staff("lead", "Alice Lind"), f"/desk/cases/{case.number}")
     expect(station(desk, "Won back")).to_have_class("won")
     expect(station(desk, "Won back")).to_contain_text("Score 9 now")
     assert case.customer is not None
@@ -78,8 +77,7 @@ def test_a_bad_answer_after_fixed_opens_the_case_again(shop: Shop, case: Case, p
     expect(phone.get_by_role("heading", level=1)).to_contain_text("We’re sorry it still isn’t right.")
     work()
 
-    sign_in(desk, shop.staff("agent", "Ana Silva"))
-    desk.goto(f"/desk/cases/{case.number}")
+    let_in(desk, shop.staff("agent", "Ana Silva"), f"/desk/cases/{case.number}")
     expect(station(desk, "Won back")).to_contain_text("Not won back")
     expect(desk.locator(".won, .tag.seam, .is-seam")).to_have_count(0)
     db.session.refresh(case)
@@ -103,6 +101,5 @@ def test_what_the_customer_writes_reaches_the_case(shop: Shop, case: Case, phone
     phone.get_by_role("button", name="Send", exact=True).click()
     expect(phone.get_by_role("status")).to_contain_text("We have what you wrote")
 
-    sign_in(desk, shop.staff("agent", "Ana Silva"))
-    desk.goto(f"/desk/cases/{case.number}")
+    let_in(desk, shop.staff("agent", "Ana Silva"), f"/desk/cases/{case.number}")
     expect(desk.get_by_role("region", name="What was said and done")).to_contain_text("One pole is still missing.")
