@@ -19,6 +19,7 @@ from core import i18n
 from core.db import db, new_public_id
 from core.errors import NotFound
 from core.events import Event
+from core.inserting import insert_many
 from customers.models import Brand, Customer, Touchpoint
 from customers.scales import Band, band
 from feedback import clocks, policies, public, reopening
@@ -165,13 +166,12 @@ def open_many_imported(many: Sequence[ImportedCase], *, now: datetime) -> list[i
     """Keep imported cases, return the ids of the new ones; two statements, however many. Nothing is sent."""
     if not many:
         return []
-    statement = upsert(Case).on_conflict_do_nothing(index_elements=["reason"])
-    returned = statement.returning(Case.id, Case.customer_id, Case.opened_at)
-    new = db.session.execute(returned, [_imported_row(each) for each in many]).all()
-    if new:
-        shared = {"kind": "case.opened", "version": 1, "actor": IMPORT, "data": {"kept_at": now.isoformat()}}
-        rows = [shared | {"at": row.opened_at, "customer_id": row.customer_id, "case_id": row.id} for row in new]
-        db.session.execute(insert(Event), rows)
+    rows = [_imported_row(each) for each in many]
+    new = insert_many(Case, rows, unless="(reason)", returning=("id", "customer_id", "opened_at"))
+    shared = {"kind": "case.opened", "version": 1, "actor": IMPORT, "data": {"kept_at": now.isoformat()}}
+    insert_many(
+        Event, [shared | {"at": row.opened_at, "customer_id": row.customer_id, "case_id": row.id} for row in new]
+    )
     return [row.id for row in new]
 
 

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Collection, Hashable, Sequence
 from datetime import datetime
-from typing import Any, cast
+from typing import Any, Final
 
-from sqlalchemy import Table, insert, select, update
-from sqlalchemy.dialects.postgresql import insert as upsert
+from sqlalchemy import select, text
 
 from core.db import db, new_public_id
 from core.events import Event
+from core.inserting import insert_many
 from customers import importing
 from customers.importing import Importer
 from customers.records import ComplaintRecord, State
@@ -19,8 +19,12 @@ from feedback.actors import IMPORT
 from feedback.cases import ImportedCase
 from feedback.models import Case, CaseState, Complaint, Origin
 
-_complaint = cast(Table, Complaint.__table__)
-SUMMARY: int = 120
+SUMMARY: Final = 120
+_JOIN: Final = text("""
+    UPDATE complaint SET case_id = opened.id
+    FROM unnest(CAST(:ids AS bigint[])) AS kept (id) JOIN "case" AS opened ON opened.reason = 'complaint:' || kept.id
+    WHERE complaint.id = kept.id
+""")
 
 
 class ComplaintImporter(Importer[ComplaintRecord]):
@@ -60,8 +64,7 @@ class ComplaintImporter(Importer[ComplaintRecord]):
     def _insert(self, records: Sequence[ComplaintRecord], run_id: int) -> dict[str, int]:
         """Keep the complaints in one order for everybody; return the ids of the new ones by their keys."""
         rows = sorted((self._row(record, run_id) for record in records), key=lambda row: str(row["form_key"]))
-        statement = upsert(_complaint).on_conflict_do_nothing(index_elements=["form_key"])
-        new = db.session.execute(statement.returning(_complaint.c.form_key, _complaint.c.id), rows)
+        new = insert_many(Complaint, rows, unless="(form_key)", returning=("form_key", "id"))
         return {row.form_key: row.id for row in new}
 
     def _row(self, record: ComplaintRecord, run_id: int) -> dict[str, Any]:
@@ -99,9 +102,7 @@ class ComplaintImporter(Importer[ComplaintRecord]):
 
     def _join(self, complaint_ids: Sequence[int], reopened: Sequence[str]) -> None:
         """Tell the complaints their cases, and the log which cases were opened again: two statements, or three."""
-        mine = _complaint.c.id.in_(complaint_ids)
-        reason = "complaint:" + _complaint.c.id.cast(Case.reason.type)
-        db.session.execute(update(_complaint).where(mine, Case.reason == reason).values(case_id=Case.id))
+        db.session.execute(_JOIN, {"ids": list(complaint_ids)})
         self.beside["reopened"] += len(reopened)
         if not reopened:
             return
@@ -109,8 +110,9 @@ class ComplaintImporter(Importer[ComplaintRecord]):
             select(Case.id, Case.customer_id, Case.opened_at).where(Case.reason == importing.among(list(reopened)))
         )
         shared = {"kind": "case.reopened", "version": 1, "actor": IMPORT, "data": {"because": "not_fixed"}}
-        rows = [shared | {"at": row.opened_at, "customer_id": row.customer_id, "case_id": row.id} for row in again]
-        db.session.execute(insert(Event), rows)
+        insert_many(
+            Event, [shared | {"at": row.opened_at, "customer_id": row.customer_id, "case_id": row.id} for row in again]
+        )
 
     def _language(self, record: ComplaintRecord) -> str:
         return record.language or (self.places.brand.language if self.places.brand else "en")

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from datetime import timedelta
 
 import pytest
-from flask import Flask
 from sqlalchemy import select
 
 from accounts.models import Staff
-from core import outbox
 from core.db import db
 from core.events import Event
 from core.outbox import Work
@@ -145,14 +142,3 @@ def test_a_customer_who_writes_after_the_end_is_heard(resolved: Case) -> None:
     entries.customer_reply(resolved, body="The poles broke again", now=MONDAY_9 + 2 * HOUR, form_key="r" * 22)
 
     assert (resolved.state, resolved.next_act) == ("recovery", "next_response")
-
-
-@pytest.fixture(autouse=True)
-def ask_handler(app: Flask) -> Iterator[None]:
-    """The handler of outcome.ask lives in the surveys' room above this one; here only its name is needed."""
-    missing = "outcome.ask" not in outbox._handlers
-    if missing:
-        outbox.handler("outcome.ask", queue="reactions")(lambda now, check_id: None)
-    yield
-    if missing:
-        outbox._handlers.pop("outcome.ask")
