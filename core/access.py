@@ -76,18 +76,14 @@ def rule_for(app: Flask, endpoint: str) -> Rule | None:
     if endpoint in _by_endpoint:
         return _by_endpoint[endpoint]
     view = app.view_functions.get(endpoint)
-    marked = getattr(view, "__access__", None) or getattr(
-        getattr(view, "view_class", None), "__access__", None
-    )
+    marked = getattr(view, "__access__", None) or getattr(getattr(view, "view_class", None), "__access__", None)
     return marked if isinstance(marked, Rule) else None
 
 
 def init_app(app: Flask, *, authenticate: Callable[[str], None]) -> None:
     """Enforce the declarations; `authenticate(scope)` checks the Bearer key of an API call or raises a Refusal."""
     app.config["WTF_CSRF_CHECK_DEFAULT"] = False
-    app.config["WTF_CSRF_TIME_LIMIT"] = (
-        None  # the session's end is the limit; a form may stay open all day at the desk
-    )
+    app.config["WTF_CSRF_TIME_LIMIT"] = None  # the session's end is the limit; a form may stay open all day at the desk
     csrf.init_app(app)
     app.extensions["authenticate"] = authenticate
     app.before_request(enforce)

@@ -37,9 +37,7 @@ class Moment(TypeDecorator[datetime]):
     impl = DateTime(timezone=True)
     cache_ok = True
 
-    def process_bind_param(
-        self, value: datetime | None, dialect: Dialect
-    ) -> datetime | None:
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
         if value is not None and value.tzinfo is None:
             raise ValueError("A naive datetime cannot be stored; give it a zone.")
         return value
@@ -77,9 +75,7 @@ migrate = Migrate(db=db, directory="migrations")
 if TYPE_CHECKING:
     Model = Base
 else:
-    Model = (
-        db.Model
-    )  # what models derive from; the same class, with the session's query knowledge
+    Model = db.Model  # what models derive from; the same class, with the session's query knowledge
 
 
 def init_app(app: Flask, database_url: str) -> None:

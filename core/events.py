@@ -23,14 +23,10 @@ class Event(Model):
     )
     id: Mapped[Id]
     kind: Mapped[str]  # noun.verb, for example case.opened
-    version: Mapped[int] = mapped_column(
-        SmallInteger, default=1
-    )  # of the shape of data
+    version: Mapped[int] = mapped_column(SmallInteger, default=1)  # of the shape of data
     at: Mapped[datetime]
     actor: Mapped[str]  # customer, staff:<id>, rule, import or system
-    customer_id: Mapped[
-        int | None
-    ]  # no foreign key: the log outlives what it tells of, and core knows no rooms
+    customer_id: Mapped[int | None]  # no foreign key: the log outlives what it tells of, and core knows no rooms
     case_id: Mapped[int | None]
     data: Mapped[Json]
 

@@ -17,9 +17,7 @@ _ADDRESS = re.compile(r"[^\s@\"'<>]+@[^\s@\"'<>]+")
 _TOKEN = re.compile(r"/(s|c|t|u|p)/[A-Za-z0-9_-]{20,}")
 
 
-def without_personal_data(
-    _logger: Any, _name: str, entry: MutableMapping[str, Any]
-) -> MutableMapping[str, Any]:
+def without_personal_data(_logger: Any, _name: str, entry: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
     """Mask what slipped into a log line: addresses and the tokens of private links."""
     for key, value in entry.items():
         if isinstance(value, str):
@@ -27,14 +25,10 @@ def without_personal_data(
     return entry
 
 
-def without_values(
-    _logger: Any, _name: str, entry: MutableMapping[str, Any]
-) -> MutableMapping[str, Any]:
+def without_values(_logger: Any, _name: str, entry: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
     """Cut the parameters that database errors quote: they hold what people wrote."""
     if isinstance(text := entry.get("exception"), str):
-        entry["exception"] = re.sub(
-            r"(?s)(\[parameters: |DETAIL: ).*?(?=\n\S|\Z)", r"\1…", text
-        )
+        entry["exception"] = re.sub(r"(?s)(\[parameters: |DETAIL: ).*?(?=\n\S|\Z)", r"\1…", text)
     return entry
 
 
@@ -49,9 +43,7 @@ def configure(level: str) -> None:
             without_personal_data,
             structlog.processors.JSONRenderer(),
         ],
-        wrapper_class=structlog.make_filtering_bound_logger(
-            getattr(logging, level.upper(), logging.INFO)
-        ),
+        wrapper_class=structlog.make_filtering_bound_logger(getattr(logging, level.upper(), logging.INFO)),
         logger_factory=structlog.PrintLoggerFactory(),
         cache_logger_on_first_use=False,
     )
@@ -69,9 +61,7 @@ def init_app(app: Flask, level: str) -> None:
     @app.after_request
     def finish(response: Response) -> Response:
         response.headers["X-Request-Id"] = g.get("request_id", "")
-        took_ms = round(
-            (time.perf_counter() - g.get("started", time.perf_counter())) * 1000, 1
-        )
+        took_ms = round((time.perf_counter() - g.get("started", time.perf_counter())) * 1000, 1)
         log.debug(
             "answered",
             endpoint=request.endpoint,

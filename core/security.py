@@ -25,9 +25,7 @@ def init_app(app: Flask, *, https: bool) -> None:
         headers = response.headers
         headers.setdefault(
             "Content-Security-Policy",
-            policy(csp_nonce())
-            if response.mimetype == "text/html"
-            else "default-src 'none'",
+            policy(csp_nonce()) if response.mimetype == "text/html" else "default-src 'none'",
         )
         headers.setdefault("X-Content-Type-Options", "nosniff")
         headers.setdefault("X-Frame-Options", "DENY")
@@ -35,9 +33,7 @@ def init_app(app: Flask, *, https: bool) -> None:
         headers.setdefault("Permissions-Policy", PERMISSIONS)
         headers.setdefault("Cross-Origin-Opener-Policy", "same-origin")
         if https:
-            headers.setdefault(
-                "Strict-Transport-Security", "max-age=31536000; includeSubDomains"
-            )
+            headers.setdefault("Strict-Transport-Security", "max-age=31536000; includeSubDomains")
         if request.endpoint not in {"static", "brand.css"}:
             headers.setdefault("Cache-Control", "no-store")  # pages hold personal data
         return response

@@ -54,9 +54,7 @@ def hash_secret(secret: str) -> str:
 
 
 def _mac(key: str, version: int, purpose: str, public_id: str) -> str:
-    digest = hmac.digest(
-        key.encode(), f"{version}:{purpose}:{public_id}".encode(), "sha256"
-    )
+    digest = hmac.digest(key.encode(), f"{version}:{purpose}:{public_id}".encode(), "sha256")
     return base64.urlsafe_b64encode(digest[:16]).rstrip(b"=").decode()
 
 
