@@ -171,8 +171,8 @@ def _report(importer: Importer[Any], last: Progress, *, dry: bool) -> None:
 
 
 _BESIDE: Final = {
-    "cases": "cases for the unhappy, off the desk",
-    "reopened": "of them reopened",
+    "cases": "cases, off the desk",
+    "reopened": "of them open again, because the customer disputed how they ended",
     "without their interaction": "name an interaction that is not here; interactions are imported first",
 }
 

@@ -9,9 +9,9 @@ from datetime import datetime
 from typing import Any
 
 from sqlalchemy import case, func, select, tuple_, update
-from sqlalchemy.dialects.postgresql import insert
 
 from core.db import db, new_public_id
+from core.inserting import insert_many
 from customers.models import Customer, Interaction, Touchpoint
 
 
@@ -49,8 +49,8 @@ def record_many(
         (touchpoint.id, data.reference): _row(data, touchpoint, customer, now, import_id)
         for data, touchpoint, customer in many
     }
-    statement = insert(Interaction).on_conflict_do_nothing(index_elements=["touchpoint_id", "reference"])
-    new = set(db.session.scalars(statement.returning(Interaction.id), [rows[key] for key in sorted(rows)]))
+    in_order = [rows[key] for key in sorted(rows)]
+    new = {row.id for row in insert_many(Interaction, in_order, unless="(touchpoint_id, reference)", returning=("id",))}
     keys = tuple_(Interaction.touchpoint_id, Interaction.reference)
     kept = {
         (row.touchpoint_id, row.reference): row

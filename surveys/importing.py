@@ -8,12 +8,12 @@ from __future__ import annotations
 from collections import abc
 from collections.abc import Collection, Hashable, Sequence
 from datetime import datetime
-from typing import Any, Final, cast
+from typing import Any, Final
 
-from sqlalchemy import Table, select, text
-from sqlalchemy.dialects.postgresql import insert as upsert
+from sqlalchemy import select
 
 from core.db import db, new_public_id
+from core.inserting import insert_many
 from customers import importing, profiles
 from customers.importing import UNKNOWN_CHANNEL, Importer
 from customers.mapping import Mapping
@@ -30,7 +30,6 @@ from surveys import definition, scoring, versions
 from surveys.definition import BadDefinition, Definition
 from surveys.models import Response, ResponseState, Survey
 
-_response = cast(Table, Response.__table__)
 _TEXTS: Final[abc.Mapping[Metric, tuple[str, str, str]]] = {
     Metric.NPS: (
         "How likely are you to recommend {brand} to a friend or colleague?",
@@ -180,11 +179,12 @@ class ResponseImporter(Importer[ResponseRecord]):
 def _insert(rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
     """Keep the rows in one order for everybody, so that no two imports lock each other out; return the new ones."""
     by_key = {row["import_key"]: row for row in rows}
-    statement = upsert(_response).on_conflict_do_nothing(
-        index_elements=["survey_id", "import_key"], index_where=text("import_key IS NOT NULL")
+    new = insert_many(
+        Response,
+        [by_key[key] for key in sorted(by_key)],
+        unless="(survey_id, import_key) WHERE import_key IS NOT NULL",
+        returning=("id", "import_key"),
     )
-    returned = statement.returning(_response.c.id, _response.c.import_key)
-    new = db.session.execute(returned, [by_key[key] for key in sorted(by_key)])
     return [{**by_key[row.import_key], "id": row.id} for row in new]
 
 
