@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Any
+from typing import Any, cast
 
-from sqlalchemy import Row, func, select
+from sqlalchemy import Row, Table, bindparam, func, select
 
 from core.db import db
 from customers.models import Brand, Customer, Interaction, Touchpoint
@@ -27,6 +27,7 @@ class Face:
     name: str
     phone: str | None
     phone_hours: str | None
+    reply_address: str | None
     privacy_url: str | None
 
 
@@ -83,45 +84,53 @@ class Opened:
         return (self.customer_name or "").split(" ")[0]
 
 
-_FACE = (Brand.key, Brand.name, Brand.phone, Brand.phone_hours, Brand.privacy_url)
+_FACE = (Brand.key, Brand.name, Brand.phone, Brand.phone_hours, Brand.reply_address, Brand.privacy_url)
+# The page's query is made of tables, once: a statement of mapped classes, put together anew for each page, costs more
+# than PostgreSQL needs to answer it.
+_link, _survey, _place, _brand = (cast(Table, each.__table__) for each in (Invitation, Survey, Touchpoint, Brand))
+_event, _person, _case, _reward = (cast(Table, each.__table__) for each in (Interaction, Customer, Case, Reward))
 _BY_LINK = (
     select(
-        Invitation.id.label("invitation_id"),
-        Invitation.public_id,
-        Invitation.state,
-        Invitation.expires_at,
-        Invitation.survey_id,
-        Invitation.version_id,
-        Invitation.language,
-        Invitation.channel,
-        Invitation.touchpoint_id,
-        Invitation.interaction_id,
-        Invitation.customer_id,
-        Invitation.outcome_check_id,
-        Invitation.partial,
-        *(column.label(f"brand_{column.key}") for column in (Brand.id, Brand.zone, *_FACE)),
-        Touchpoint.phrases,
-        Interaction.occurred_at,
-        Customer.public_id.label("customer_public_id"),
-        Customer.name.label("customer_name"),
-        Customer.email,
-        Customer.phone,
-        Customer.tier,
-        Customer.value_minor,
-        Brand.calendar_id,
-        Case.number.label("case_number"),
-        Case.response_id.label("first_response_id"),
-        Reward.amount_minor.label("reward_minor"),
-        Reward.currency.label("reward_currency"),
+        _link.c.id.label("invitation_id"),
+        _link.c.public_id,
+        _link.c.state,
+        _link.c.expires_at,
+        _link.c.survey_id,
+        _link.c.version_id,
+        _link.c.language,
+        _link.c.channel,
+        _link.c.touchpoint_id,
+        _link.c.interaction_id,
+        _link.c.customer_id,
+        _link.c.outcome_check_id,
+        _link.c.partial,
+        *(_brand.c[name].label(f"brand_{name}") for name in ("id", "zone", *(column.key for column in _FACE))),
+        _place.c.phrases,
+        _event.c.occurred_at,
+        _person.c.public_id.label("customer_public_id"),
+        _person.c.name.label("customer_name"),
+        _person.c.email,
+        _person.c.phone,
+        _person.c.tier,
+        _person.c.value_minor,
+        _brand.c.calendar_id,
+        _case.c.number.label("case_number"),
+        _case.c.response_id.label("first_response_id"),
+        _reward.c.amount_minor.label("reward_minor"),
+        _reward.c.currency.label("reward_currency"),
     )
-    .join(Survey, Survey.id == Invitation.survey_id)
-    .outerjoin(Touchpoint, Touchpoint.id == Invitation.touchpoint_id)
-    .join(Brand, Brand.id == func.coalesce(Touchpoint.brand_id, Survey.brand_id))
-    .outerjoin(Interaction, Interaction.id == Invitation.interaction_id)
-    .outerjoin(Customer, Customer.id == Invitation.customer_id)
-    .outerjoin(Case, Case.id == Invitation.case_id)
-    .outerjoin(Reward, Reward.id == Invitation.reward_id)
+    .select_from(
+        _link.join(_survey, _survey.c.id == _link.c.survey_id)
+        .outerjoin(_place, _place.c.id == _link.c.touchpoint_id)
+        .join(_brand, _brand.c.id == func.coalesce(_place.c.brand_id, _survey.c.brand_id))
+        .outerjoin(_event, _event.c.id == _link.c.interaction_id)
+        .outerjoin(_person, _person.c.id == _link.c.customer_id)
+        .outerjoin(_case, _case.c.id == _link.c.case_id)
+        .outerjoin(_reward, _reward.c.id == _link.c.reward_id)
+    )
+    .where(_link.c.public_id == bindparam("link"))
 )
+_TO_ANSWER = _BY_LINK.add_columns(Brand, Customer)
 _BY_TOUCHPOINT = (
     select(
         Touchpoint.id.label("touchpoint_id"),
@@ -144,8 +153,11 @@ def by_link(public_id: str, *, to_answer: bool = False) -> Opened | None:
 
     `to_answer` brings the brand's and the customer's whole rows along, which opening a case needs.
     """
-    query = _BY_LINK.add_columns(Brand, Customer) if to_answer else _BY_LINK
-    row = db.session.execute(query.where(Invitation.public_id == public_id)).one_or_none()
+    sent = {"link": public_id}
+    if to_answer:
+        row: Any = db.session.execute(_TO_ANSWER, sent).one_or_none()
+    else:
+        row = db.session.connection().execute(_BY_LINK, sent).one_or_none()
     return _opened(row) if row else None
 
 

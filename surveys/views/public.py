@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from flask import Blueprint, Response, make_response, redirect, render_template, request, url_for
+from flask import Blueprint, Response, g, make_response, redirect, render_template, request, url_for
 from sqlalchemy import select
 from werkzeug.wrappers import Response as AnyResponse
 
@@ -119,6 +119,7 @@ def _find(token: str, *, to_answer: bool = False) -> Opened:
 
 def _speak(link: Opened) -> str:
     """Speak the link's language, or the one its reader chose; return the one the questions are asked in."""
+    g.brand = link.face  # an error page then offers this brand's person
     i18n.speak(link.language, zone=link.zone)
     return versions.definition_of(link.version_id).language(i18n.language())
 

@@ -223,7 +223,7 @@ def _nobody(survey: Survey, version: SurveyVersion) -> Opened:
         survey_id=survey.id,
         version_id=version.id,
         brand_id=brand.id,
-        face=Face(brand.key, brand.name, brand.phone, brand.phone_hours, brand.privacy_url),
+        face=Face(brand.key, brand.name, brand.phone, brand.phone_hours, brand.reply_address, brand.privacy_url),
         zone=brand.zone,
         language=brand.language,
         channel="link",
