@@ -6,6 +6,7 @@ effects; whoever lost the lease completes nothing. A sweep rings for what is due
 
 from __future__ import annotations
 
+import threading
 import time
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -33,11 +34,15 @@ MAX_ATTEMPTS: Final = 12
 BATCH: Final = 500
 DRAIN_SECONDS: Final = 50.0  # a drain ends before RQ's time-out and rings for the rest
 BELL_SECONDS: Final = 30  # a bell whose job was lost can be rung again after this
+SILENCE_SECONDS: Final = 5.0  # after Redis failed no bell is rung for so long; then one request tries, the others go on
+REDIS_SECONDS: Final = 1.0  # a request waits no longer for a Redis that hangs
 
 log = structlog.get_logger(__name__)
 done_total = Counter("amends_outbox_done_total", "Rows of work completed", ["handler"])
 failed_total = Counter("amends_outbox_failed_total", "Attempts that failed", ["handler"])
 dead_total = Counter("amends_outbox_dead_total", "Rows given up after the last attempt", ["handler"])
+
+stopping = threading.Event()  # set when this process is asked to end: its drain ends after the call that is under way
 
 
 class Work(Model):
@@ -180,6 +185,8 @@ def ring(queue: str) -> None:
     global _silent_until
     if time.monotonic() < _silent_until:
         return
+    if _silent_until:
+        _silent_until = time.monotonic() + SILENCE_SECONDS  # this one tries whether Redis is back
     redis = connection()
     try:
         if redis.set(f"bell:{queue}", 1, nx=True, ex=BELL_SECONDS):
@@ -190,8 +197,9 @@ def ring(queue: str) -> None:
                 result_ttl=0,
                 failure_ttl=3600,
             )
+        _silent_until = 0.0
     except RedisError as error:
-        _silent_until = time.monotonic() + 2.0  # no request waits for it again at once
+        _silent_until = time.monotonic() + SILENCE_SECONDS
         log.warning("bell_not_rung", queue=queue, error=type(error).__name__)
 
 
@@ -204,19 +212,19 @@ def init_app(app: Flask, redis_url: str) -> None:
     app.extensions["redis"] = Redis.from_url(
         redis_url,
         socket_connect_timeout=0.5,
-        socket_timeout=2.0,
+        socket_timeout=REDIS_SECONDS,
         retry_on_timeout=False,
     )
 
 
 def drain(queue: str) -> int:
-    """Do what is due in a queue until nothing is, or for about 50 seconds; return how many rows were completed."""
+    """Do what is due in a queue until nothing is, for about 50 seconds or until `stopping`; return how many rows."""
     try:
         connection().delete(f"bell:{queue}")  # first: who comes later rings again
     except RedisError:
         pass
     until, done = time.monotonic() + DRAIN_SECONDS, 0
-    while claimed := claim(queue, now=clock.now()):
+    while not stopping.is_set() and (claimed := claim(queue, now=clock.now())):
         for name, items in claimed.items():
             done += _work_off(name, items)
         if time.monotonic() > until:
@@ -267,8 +275,22 @@ def _work_off(name: str, items: list[Item]) -> int:
         for item in items:
             _failed(item, name, "no such handler", clock.now())
         return 0
-    size = work.batch
-    return sum(_attempt(work, items[start : start + size]) for start in range(0, len(items), size))
+    done = 0
+    for start in range(0, len(items), work.batch):
+        if stopping.is_set():
+            _give_back(items[start:])
+            break
+        done += _attempt(work, items[start : start + work.batch])
+    return done
+
+
+def _give_back(items: Sequence[Item]) -> None:
+    """Let go of rows that were claimed and not begun: another worker need not wait until the lease runs out."""
+    try:
+        _fenced_update(items, leased_until=None)
+        db.session.commit()
+    except LeaseLost:
+        db.session.rollback()
 
 
 def _attempt(work: Handler, items: list[Item]) -> int:
