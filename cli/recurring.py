@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 
 import structlog
 
+from api import idempotency
 from core import clock, outbox
 from core.db import db
 from feedback import clocks, outcome, promises
@@ -66,10 +67,14 @@ JOBS = (
     Job("count who answers", timedelta(hours=6), _once(rates.recount_changing)),
     Job("break overdue promises", timedelta(seconds=30), _rows(promises.break_overdue)),
     Job("mark breached clocks", timedelta(seconds=30), _rows(clocks.mark_breached)),
-    Job("expire invitations", timedelta(minutes=5), _rows(invitations.expire)),
-    Job("release lapsed rewards", timedelta(minutes=5), _rows(rewards.release_expired)),
-    Job("let unanswered outcome checks go silent", timedelta(minutes=15), _rows(outcome.go_silent)),
+    Job("expire invitations", timedelta(minutes=1), _rows(invitations.expire)),
+    Job("release lapsed rewards", timedelta(minutes=1), _rows(rewards.release_expired)),
+    Job("let unanswered outcome checks go silent", timedelta(minutes=1), _rows(outcome.go_silent)),
     Job("settle stuck messages", timedelta(seconds=60), _rows(delivery.settle_stuck)),
+    Job("send invitations whose work was lost", timedelta(seconds=60), _rows(invitations.send_lost)),
+    Job("send messages whose work was lost", timedelta(seconds=60), _rows(delivery.send_lost)),
+    Job("ask for outcomes whose work was lost", timedelta(seconds=60), _rows(outcome.ask_lost)),
+    Job("forget calls of the API", timedelta(minutes=10), _rows(idempotency.forget)),
     Job("forget done work", timedelta(minutes=10), _forget),
 )
 

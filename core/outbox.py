@@ -21,9 +21,22 @@ from redis import Redis
 from redis.exceptions import RedisError
 from rq import Queue
 from rq.serializers import JSONSerializer
-from sqlalchemy import CursorResult, Delete, Index, Update, delete, event, or_, select, text, tuple_, update
+from sqlalchemy import (
+    ColumnElement,
+    CursorResult,
+    Delete,
+    Index,
+    Update,
+    delete,
+    event,
+    or_,
+    select,
+    text,
+    tuple_,
+    update,
+)
 from sqlalchemy.dialects.postgresql import insert
-from sqlalchemy.orm import Mapped, Session, mapped_column
+from sqlalchemy.orm import InstrumentedAttribute, Mapped, Session, mapped_column
 
 from core import clock
 from core.db import Id, Json, Model, db
@@ -32,6 +45,7 @@ QUEUES: Final = ("messages", "rewards", "reactions", "reports")
 LEASE: Final = timedelta(seconds=60)
 MAX_ATTEMPTS: Final = 12
 BATCH: Final = 500
+LOST_AFTER: Final = timedelta(minutes=1)  # what waits so long past its time without a row of work gets one again
 DRAIN_SECONDS: Final = 50.0  # a drain ends before RQ's time-out and rings for the rest
 BELL_SECONDS: Final = 30  # a bell whose job was lost can be rung again after this
 SILENCE_SECONDS: Final = 5.0  # after Redis failed no bell is rung for so long; then one request tries, the others go on
@@ -399,6 +413,19 @@ def sweep(*, now: datetime) -> list[str]:
     for queue in queues:
         ring(queue)
     return list(queues)
+
+
+def has_none(name: str, id_name: str, id_column: InstrumentedAttribute[int]) -> ColumnElement[bool]:
+    """Return the condition that no open or dead row of this work names this id: it was lost, by a person or a restore.
+
+    Whoever finds such a thing, `LOST_AFTER` past its time, puts its work again, under a key of its own (`lost_key`).
+    """
+    same_id = Work.ids[id_name].as_integer() == id_column
+    return ~select(Work.id).where(Work.handler == name, Work.done_at.is_(None), same_id).exists()
+
+
+def lost_key(thing_id: int, now: datetime) -> str:
+    return f"{thing_id}:lost:{now:%Y%m%d%H%M}"
 
 
 def forget_done(*, before: datetime, limit: int = 5000) -> int:

@@ -53,6 +53,15 @@ def request(case: Case, *, because: str, due_at: datetime, now: datetime) -> Out
     return check
 
 
+def ask_lost(*, now: datetime, limit: int = 200) -> int:
+    """Put the work of up to `limit` checks again that are due and have none; return how many. The caller commits."""
+    due = (OutcomeCheck.state == OutcomeState.PENDING) & (OutcomeCheck.due_at < now - outbox.LOST_AFTER)
+    lost = select(OutcomeCheck.id).where(due, outbox.has_none("outcome.ask", "check_id", OutcomeCheck.id))
+    ids = db.session.scalars(lost.limit(limit)).all()
+    outbox.later_many("outcome.ask", [(outbox.lost_key(id, now), {"check_id": id}) for id in ids], due_at=now)
+    return len(ids)
+
+
 def mark_fixed(case: Case, now: datetime) -> OutcomeCheck | None:
     """Take the customer's word that all is well: nothing is due any more, and the outcome check is asked at once.
 

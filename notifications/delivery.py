@@ -290,3 +290,12 @@ def settle_stuck(*, now: datetime) -> int:
     if rows:
         log.warning("messages_settled", lost=len(claims), sent_again=len(again), given_up=len(over))
     return len(rows)
+
+
+def send_lost(*, now: datetime) -> int:
+    """Put the work of messages again that wait past their time without any; return how many. The caller commits."""
+    waiting = (Message.state == State.CREATED) & (Message.state_at < now - outbox.LOST_AFTER)
+    lost = select(Message.id).where(waiting, outbox.has_none(SEND, "message_id", Message.id)).limit(SETTLED_AT_ONCE)
+    ids = db.session.scalars(lost).all()
+    outbox.later_many(SEND, [(outbox.lost_key(id, now), {"message_id": id}) for id in ids], due_at=now)
+    return len(ids)

@@ -358,6 +358,21 @@ def _note_skipped(skipped: Mapping[int, Reason], *, now: datetime) -> None:
         )
 
 
+def send_lost(*, now: datetime, limit: int = EXPIRE_BATCH) -> int:
+    """Put the work of up to `limit` invitations again that wait past their time without any; the caller commits."""
+    lost = (
+        select(Invitation.id)
+        .where(Invitation.state == InvitationState.WAITING, Invitation.send_at < now - outbox.LOST_AFTER)
+        .where(outbox.has_none("invitation.send", "invitation_id", Invitation.id))
+        .order_by(Invitation.send_at)
+        .limit(limit)
+    )
+    ids = db.session.scalars(lost).all()
+    rows = [(outbox.lost_key(each, now), {"invitation_id": each}) for each in ids]
+    outbox.later_many("invitation.send", rows, due_at=now)
+    return len(ids)
+
+
 # Running out
 
 

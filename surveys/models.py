@@ -111,6 +111,7 @@ class Invitation(Model):
             "expires_at",
             postgresql_where=text("state IN ('waiting','sent')"),
         ),
+        Index("ix_invitation_waiting", "send_at", postgresql_where=text("state = 'waiting'")),
         Index(
             "uq_invitation_interaction",
             "interaction_id",
