@@ -25,7 +25,7 @@ from tests.servers import Slot, slot
 
 __all__ = ["count_queries"]
 
-SECRET = "a secret of tests alone, 32 characters or more"
+SECRET = "a secret of tests alone with 32 characters or more"
 RUNS_ALL = bool(os.environ.get("AMENDS_TEST_ALL"))
 CHROMIUM_ARGUMENTS = [
     "--no-sandbox",
