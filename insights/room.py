@@ -6,12 +6,13 @@ from flask import Flask
 
 from core import frame
 from insights import models  # noqa: F401  # imported so that migrations know the tables
-from insights.views import customers
+from insights.views import customers, home, search
 from insights.views import insights as figures
 
 
 def init_app(app: Flask) -> None:
     """Register what this room serves."""
-    for view in (customers, figures):
+    for view in (home, customers, figures):
         app.register_blueprint(view.blueprint)
         frame.add(view.entry)
+    app.register_blueprint(search.blueprint)

@@ -141,6 +141,10 @@ def worse(stop: Stop) -> str:
     return _("%(touchpoint)s: lately worse than before", touchpoint=stop.place.name)
 
 
+def better(stop: Stop) -> str:
+    return _("%(touchpoint)s: lately better than before", touchpoint=stop.place.name)
+
+
 def worse_detail(stop: Stop) -> str:
     """Return from what to what it fell; only for a stop whose fall is no chance."""
     before, now = stop.before, stop.figure

@@ -6,7 +6,6 @@ from dataclasses import replace
 from datetime import datetime
 from itertools import groupby
 from typing import Any
-from urllib.parse import urlencode
 
 from flask import Blueprint, flash, g, redirect, render_template, request, url_for
 from flask_babel import gettext as _
@@ -138,20 +137,6 @@ def delete_view(public_id: str) -> Response:
     db.session.commit()
     flash(_("The view is gone; its cases are where they were."), "success")
     return redirect(url_for("desk.show"))
-
-
-@blueprint.get("/search")
-@access.signed_in
-def search() -> Response:
-    """Lead to a case by its number, else to the customers that match."""
-    text = request.args.get("q", "").strip()[:200]
-    number = cases.number_of(text)
-    if number is not None and current_user.may("desk.see"):
-        try:
-            return redirect(url_for("case.show", number=cases.visible(current_user, text).number))
-        except NotFound:
-            pass
-    return redirect(f"/customers?{urlencode({'q': text})}")
 
 
 def asked_filters() -> Filters:
