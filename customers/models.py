@@ -17,6 +17,7 @@ class Calendar(Model):
 
     __tablename__ = "calendar"
     id: Mapped[Id]
+    public_id: Mapped[PublicId]
     name: Mapped[str] = mapped_column(unique=True)
     zone: Mapped[str]  # IANA
     weekly: Mapped[Json]  # {"mon": [["09:00", "18:00"]], …}
@@ -52,6 +53,7 @@ class Stage(Model):
     key: Mapped[str] = mapped_column(unique=True)
     name: Mapped[str]
     position: Mapped[int] = mapped_column(SmallInteger)
+    archived_at: Mapped[datetime | None]  # no touchpoint in use stands on it, and new ones cannot
 
 
 class Touchpoint(Model):

@@ -151,7 +151,8 @@ def _new_brand(zone: str) -> Brand:
 
 
 def _new_touchpoint(name: str, brand: Brand) -> Touchpoint:
-    stage = db.session.scalar(select(Stage).order_by(Stage.key != _STAGE[0], Stage.position, Stage.id).limit(1))
+    first = (Stage.archived_at.is_not(None), Stage.key != _STAGE[0], Stage.position, Stage.id)
+    stage = db.session.scalar(select(Stage).order_by(*first).limit(1))
     if stage is None:
         stage = Stage(key=_STAGE[0], name=_STAGE[1], position=_STAGE[2])
     title = name if name != key_of(name) else name.replace("-", " ").capitalize()

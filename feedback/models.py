@@ -88,7 +88,7 @@ class Case(Model):
     summary: Mapped[str | None]  # a heading in our words
     words: Mapped[str | None]  # the customer's own words: personal, erasable
     language: Mapped[str]
-    wants: Mapped[str] = mapped_column(default="none")  # phone, email or none: how the customer wants to be reached
+    wants: Mapped[str] = mapped_column(default="none")  # phone, email, sms or none: how the customer wants to be reached
     state: Mapped[str] = mapped_column(default=CaseState.OPEN)
     priority: Mapped[str] = mapped_column(default=Priority.NORMAL)
     team_id: Mapped[int | None] = mapped_column(ForeignKey("team.id"))
@@ -185,6 +185,7 @@ class SlaPolicy(Model):
 
     __tablename__ = "sla_policy"
     id: Mapped[Id]
+    public_id: Mapped[PublicId]
     name: Mapped[str] = mapped_column(unique=True)
     brand_id: Mapped[int | None] = mapped_column(ForeignKey("brand.id"))
     position: Mapped[int] = mapped_column(SmallInteger, default=100)
@@ -270,6 +271,18 @@ class RootCause(Model):
     archived_at: Mapped[datetime | None]
 
 
+class Category(Model):
+    """A node of the team's own tree of what complaints are about."""
+
+    __tablename__ = "category"
+    id: Mapped[Id]
+    public_id: Mapped[PublicId]
+    key: Mapped[str] = mapped_column(unique=True)
+    name: Mapped[str]
+    parent_id: Mapped[int | None] = mapped_column(ForeignKey("category.id"))
+    archived_at: Mapped[datetime | None]
+
+
 class Resolution(Model):
     """What was done and why it had happened; a reopened case gets another."""
 
@@ -325,10 +338,11 @@ class Complaint(Model):
     brand_id: Mapped[int] = mapped_column(ForeignKey("brand.id"))
     form_key: Mapped[str] = mapped_column(unique=True)  # a double click makes one complaint
     reference: Mapped[str | None]
-    happened_on: Mapped[str | None]  # as exact as the customer knows it: ISO date or month
-    category: Mapped[str | None]
-    wish: Mapped[str | None]
-    via: Mapped[str | None]
+    happened_on: Mapped[str | None]  # as exact as the customer knows it: ISO date, month or year
+    category: Mapped[str | None]  # the key of a Category; of an imported one what its file said
+    wish: Mapped[str | None]  # what would put it right: replace, refund, explain or other
+    via: Mapped[str | None]  # how to reach the customer: phone, email or sms
+    contact_time: Mapped[str | None]  # when they like to be rung: morning, afternoon or evening; None: any time
     typed_name: Mapped[str | None]  # what a stranger typed attaches to nothing until confirmed by mail; erasable
     typed_email: Mapped[str | None]
     typed_phone: Mapped[str | None]
