@@ -28,7 +28,7 @@ from feedback.models import Case, CaseState, ClockKind, Origin, Promise, Promise
 from feedback.state import lock, record, settle
 
 NUMBER: Final = re.compile(r"(?:AM-)?([0-9]{1,15})", re.IGNORECASE)
-CONTACTS: Final = ("phone", "email")
+CONTACTS: Final = ("phone", "email")  # that an answer can wish for; a complaint also a text: sms
 
 
 @dataclass(frozen=True)
@@ -69,6 +69,24 @@ class ByHand:
     language: str = "en"
     wants: str = "none"
     touchpoint_id: int | None = None
+    metric: None = None
+    score: None = None
+    why: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Complained:
+    """A complaint as the desk sees it. `can_be_reached`: there is a number or an address that we may use already."""
+
+    complaint_id: int
+    brand: Brand
+    customer: Customer | None
+    words: str
+    language: str
+    wants: str  # phone, email, sms or none
+    can_be_reached: bool
+    touchpoint_id: int | None = None
+    interaction_id: int | None = None
     metric: None = None
     score: None = None
     why: tuple[str, ...] = ()
@@ -127,7 +145,7 @@ def open_if_unhappy(answer: UnhappyAnswer, *, now: datetime) -> Case | None:
     if case is None:
         return _with_reason(reason)
     _start_clocks(case, policy, actor=RULE, now=now)
-    promise = _promise_contact(case, due, now) if wants in CONTACTS else None
+    promise = promise_contact(case, due, now) if wants in CONTACTS else None
     _record_opening(case, by=RULE, policy=policy, promise=promise, now=now)
     return case
 
@@ -154,6 +172,39 @@ def open_by_hand(data: ByHand, *, by: By, now: datetime) -> Case:
     _start_clocks(case, policy, actor=actor_of(by), now=now)
     _record_opening(case, by=by, policy=policy, promise=None, now=now)
     return case
+
+
+def open_for_complaint(told: Complained, *, by: By, now: datetime) -> Case:
+    """Open a case with its clocks for a complaint, and promise the contact if its customer can be reached.
+
+    Four statements, three without a promise. One complaint has one case: again returns the same.
+    """
+    policy = policies.policy_for(told, origin=Origin.COMPLAINT)
+    due = first_contact_due(told.brand, policy, now=now)
+    promises_contact = told.can_be_reached and told.wants != "none"
+    reason = f"complaint:{told.complaint_id}"
+    case = _insert(
+        reason,
+        origin=Origin.COMPLAINT,
+        opened=told,
+        policy=policy,
+        now=now,
+        due_at=due,
+        next_act="contact" if promises_contact else ClockKind.FIRST_CONTACT,
+        wants=told.wants,
+        interaction_id=told.interaction_id,
+        words=told.words,
+    )
+    if case is None:
+        return _with_reason(reason)
+    _start_clocks(case, policy, actor=actor_of(by), now=now)
+    promise = promise_contact(case, due, now) if promises_contact else None
+    _record_opening(case, by=by, policy=policy, promise=promise, now=now)
+    return case
+
+
+def first_contact_due(brand: Brand, policy: policies.Policy, *, now: datetime) -> datetime:
+    return clocks.due_for(policy.first_contact_minutes, since=now, calendar=policies.calendar(brand.calendar_id))
 
 
 def open_imported(imported: ImportedCase, *, now: datetime) -> Case:
@@ -237,7 +288,7 @@ def _insert(
     reason: str,
     *,
     origin: Origin,
-    opened: UnhappyAnswer | ByHand,
+    opened: UnhappyAnswer | ByHand | Complained,
     policy: policies.Policy,
     now: datetime,
     **columns: Any,
@@ -281,7 +332,7 @@ def _start_clocks(case: Case, policy: policies.Policy, *, actor: str, now: datet
     clocks.start(case.id, targets, policy=policy.name, calendar_id=case.brand.calendar_id, actor=actor, now=now)
 
 
-def _promise_contact(case: Case, due: datetime, now: datetime) -> int:
+def promise_contact(case: Case, due: datetime, now: datetime) -> int:
     """Promise the first contact by the end of its clock; return the promise's id."""
     with i18n.use_language(case.language, zone=case.brand.zone):
         words = public.contact_words(case.wants)

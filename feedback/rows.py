@@ -15,7 +15,7 @@ from sqlalchemy import select
 from core import formats, i18n
 from core.db import db
 from customers.scales import Band, band
-from feedback.models import Case, CaseClock, CaseState, Promise, PromiseState
+from feedback.models import Case, CaseClock, CaseState, Origin, Promise, PromiseState
 
 WAITING = (PromiseState.OPEN, PromiseState.BROKEN)
 Due = TypeVar("Due", Promise, CaseClock)
@@ -35,7 +35,12 @@ STATES = {
     CaseState.RESOLVED: _l("Resolved"),
     CaseState.CLOSED: _l("Closed"),
 }
-WANTS = {"phone": _l("Wants a call"), "email": _l("Wants an e-mail"), "none": _l("No contact wished")}
+WANTS = {
+    "phone": _l("Wants a call"),
+    "email": _l("Wants an e-mail"),
+    "sms": _l("Wants a text"),
+    "none": _l("No contact wished"),
+}
 
 
 @dataclass(frozen=True)
@@ -109,6 +114,8 @@ def title(case: Case) -> str:
     if case.why:
         return formats.listed([humanised(code) for code in case.why[:3]]).capitalize()
     place = case.touchpoint.name if case.touchpoint else None
+    if case.origin == Origin.COMPLAINT:
+        return _("Complaint about %(touchpoint)s", touchpoint=place) if place else _("A complaint")
     return _("Unhappy after %(touchpoint)s", touchpoint=place) if place else _("An unhappy customer")
 
 

@@ -307,6 +307,7 @@ LINES: Final[Mapping[str, Any]] = {
     "case.waiting": _simple("clock", "", lambda: _("Waiting for the customer")),
     "case.fixed": _simple("check", "fern", lambda: _("The customer says it is fixed.")),
     "case.not_fixed": _simple("alert", "ember", lambda: _("The customer says it is not fixed.")),
+    "complaint.confirmed": _simple("mail", "fern", lambda: _("The customer confirmed their e-mail address.")),
     "case.brought_to_desk": _simple("mend", "", lambda: _("Brought to the desk")),
     "case.resolved": _resolved,
     "case.reopened": _reopened,
