@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import timedelta
+from statistics import NormalDist
 from typing import Final
 
 from sqlalchemy import select
@@ -11,12 +12,12 @@ from sqlalchemy import select
 from core.db import db
 from customers.models import Stage, Touchpoint
 from insights import metrics
-from insights.metrics import Asked, Counts, GroupBy, Report
+from insights.metrics import Asked, GroupBy, Report
 from surveys import scoring
 from surveys.scoring import Difference, Figure
 
-LATELY_DAYS: Final = 14
-BEFORE_DAYS: Final = 76  # the rest of ninety days
+LATELY_DAYS: Final = 10
+BEFORE_DAYS: Final = 80  # the rest of ninety days
 
 
 @dataclass(frozen=True)
@@ -40,6 +41,7 @@ class Stop:
     place: Place
     figure: Figure
     before: Figure | None
+    looks: int = 1  # touchpoints that are looked at together
 
     @property
     def difference(self) -> Difference | None:
@@ -47,9 +49,18 @@ class Stop:
 
     @property
     def direction(self) -> int:
-        """1: better than before, -1: worse; 0: no difference that chance could not explain."""
+        """1: better than before, -1: worse; 0: nothing that chance could not explain.
+
+        Who looks at six touchpoints sees one of them "change" in every fourth look, so the interval is widened by the
+        number of looks (Bonferroni).
+        """
         moved = self.difference
-        return 0 if moved is None or not moved.different or not moved.value else (1 if moved.value > 0 else -1)
+        if moved is None or not moved.different or moved.value is None or moved.low is None or moved.high is None:
+            return 0
+        wider = NormalDist().inv_cdf(1 - 0.025 / self.looks) / scoring.Z95
+        if moved.value > 0:
+            return 1 if moved.value - wider * (moved.value - moved.low) > 0 else 0
+        return -1 if moved.value + wider * (moved.high - moved.value) < 0 else 0
 
 
 def places(brand_id: int | None) -> list[Place]:
@@ -77,22 +88,26 @@ def stops(known: list[Place], now: Report, before: Report | None) -> list[Stop]:
             continue
         figure = figure or scoring.figure(now.figure.metric, {})
         old = None if earlier is None else earlier.get(place.key) or scoring.figure(now.figure.metric, {})
-        found.append(Stop(place, figure, old))
+        found.append(Stop(place, figure, old, len(known)))
     return found
 
 
 def changed_lately(asked: Asked, known: list[Place]) -> list[Stop]:
-    """Return where the last 14 days differ from the 76 before them by more than chance explains, the worst first."""
+    """Return where the last ten days differ from the eighty before by more than chance explains, the worst first."""
     lately = asked.moved(start=asked.end - timedelta(days=LATELY_DAYS - 1), end=asked.end)
     start = lately.start - timedelta(days=BEFORE_DAYS)
     earlier = asked.moved(start=start, end=lately.start - timedelta(days=1))
-    both = [metrics.counts_by(each, GroupBy.TOUCHPOINT) for each in (lately, earlier)]
-    found = [Stop(place, *(_figure(asked, counts.get(place.id, {})) for counts in both)) for place in known]
+    now, before = (metrics.counts_by(each, GroupBy.TOUCHPOINT) for each in (lately, earlier))
+    found = [
+        Stop(
+            place,
+            scoring.figure(asked.metric, now.get(place.id, {})),
+            scoring.figure(asked.metric, before.get(place.id, {})),
+            len(known),
+        )
+        for place in known
+    ]
     return sorted((stop for stop in found if stop.direction), key=lambda stop: (stop.direction, _value(stop)))
-
-
-def _figure(asked: Asked, counts: Counts) -> Figure:
-    return scoring.figure(asked.metric, counts)
 
 
 def _value(stop: Stop) -> float:

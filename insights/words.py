@@ -66,11 +66,11 @@ SKIPPED: Final[Mapping[str, LazyString]] = {
 
 
 def bands(metric: Metric) -> Mapping[Band, LazyString]:
-    return _OF_NPS if metric is Metric.NPS else _OF_OTHERS
+    return _OF_NPS if metric == Metric.NPS else _OF_OTHERS
 
 
 def band_name(metric: Metric, band: Band) -> str:
-    return str((_ONE_OF_NPS if metric is Metric.NPS else _OF_OTHERS)[band])
+    return str((_ONE_OF_NPS if metric == Metric.NPS else _OF_OTHERS)[band])
 
 
 def channel(code: str) -> str:
@@ -79,7 +79,7 @@ def channel(code: str) -> str:
 
 def say(metric: Metric, value: float) -> str:
     """Return a score as people read it: "+32" for NPS, "64%" for a share."""
-    return formats.signed(value) if metric is Metric.NPS else formats.percent(value / 100)
+    return formats.signed(value) if metric == Metric.NPS else formats.percent(value / 100)
 
 
 def between(metric: Metric, low: float, high: float) -> str:
@@ -149,7 +149,7 @@ def worse_detail(stop: Stop) -> str:
     """Return from what to what it fell; only for a stop whose fall is no chance."""
     before, now = stop.before, stop.figure
     return _(
-        "%(metric)s from %(before)s to %(now)s in 14 days, %(count)s answers. Chance alone would rarely do this.",
+        "%(metric)s from %(before)s to %(now)s in ten days, %(count)s answers. Chance alone would rarely do this.",
         metric=SHORT[now.metric],
         before=say(now.metric, (before.value if before else None) or 0),
         now=say(now.metric, now.value or 0),

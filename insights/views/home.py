@@ -16,8 +16,8 @@ from accounts import visibility
 from core import access, clock, formats
 from core.frame import Entry
 from feedback.queues import CAP, Count, Filters
+from insights import comments, gestures, journey, metrics, pictures, rates, recovery, trends, troubles, words
 from insights import day as days
-from insights import gestures, journey, metrics, rates, recovery, troubles, words
 from insights.day import Day
 from insights.journey import Stop
 from insights.metrics import Asked
@@ -97,6 +97,7 @@ def _agent(now: datetime) -> dict[str, Any]:
 
 
 def _marketer(now: datetime) -> dict[str, Any]:
+    asked = _last_90(now)
     waiting, running = gestures.waiting(current_user), gestures.running(current_user, now=now)
     return {
         "greeting": greeting(now),
@@ -104,7 +105,6 @@ def _marketer(now: datetime) -> dict[str, Any]:
         "waiting": waiting[: gestures.SHOWN],
         "running": running,
         "drafts": gestures.drafts(current_user),
-        "asked": (asked := _last_90(now)),
         "figure": metrics.report(asked).figure,
         "answered": rates.rates(asked).together,
         "words": words,
@@ -113,6 +113,7 @@ def _marketer(now: datetime) -> dict[str, Any]:
 
 def _analyst(now: datetime) -> dict[str, Any]:
     asked, changed = _last_90(now), _changed(now)
+    over_time = trends.trend(asked)
     return {
         "greeting": greeting(now),
         "lede": _analyst_lede(len(changed)),
@@ -123,6 +124,11 @@ def _analyst(now: datetime) -> dict[str, Any]:
         "kept": recovery.promises(asked).kept,
         "answered": rates.rates(asked).together,
         "words": words,
+        "trend": pictures.trend(over_time, asked.metric),
+        "trend_rows": pictures.trend_rows(over_time, asked.metric),
+        "told": over_time.told,
+        "finding": words.trend(over_time, asked.metric),
+        "comments": comments.newest(asked, limit=4),
     }
 
 
@@ -234,14 +240,7 @@ def _marketer_lede(waiting: int, running: list[gestures.Budget]) -> str:
     if short:
         parts.append(_("%(name)s: less than a tenth of the budget is left.", name=names))
     elif running:
-        parts.append(
-            _n(
-                "The running programme is within budget.",
-                "All %(count)s programmes are within budget.",
-                len(running),
-                count=spelled(len(running)),
-            )
-        )
+        parts.append(_("Every running programme is within its budget."))
     else:
         parts.append(_("No programme is running."))
     return " ".join(_sentence(part) for part in parts)
