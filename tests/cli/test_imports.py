@@ -36,7 +36,15 @@ from surveys.importing import ResponseImporter
 from surveys.models import Response, Survey
 from surveys.scoring import Metric
 from tests.client import Client
-from tests.factories import make_api_key, make_brand, make_customer, make_interaction, make_survey, make_touchpoint
+from tests.factories import (
+    make_api_key,
+    make_brand,
+    make_customer,
+    make_interaction,
+    make_staff,
+    make_survey,
+    make_touchpoint,
+)
 
 ROOT = Path(__file__).parents[2]
 MAPPINGS = ROOT / "tests/data/mappings"
@@ -610,3 +618,18 @@ def test_the_first_brand_is_made_for_an_installation_without_one(run: Run, shop:
     brand = db.session.scalars(select(Brand)).one()
     assert (brand.key, brand.zone, brand.sender_address) == ("import", "UTC", "import@import.invalid")
     assert db.session.scalars(select(Survey)).one().brand_id == brand.id
+
+
+@pytest.mark.parametrize("kind", ["responses", "complaints"])
+def test_imported_cases_have_their_page_whatever_their_state(kind: str, run: Run, shop: Path, client: Client) -> None:
+    chosen = shop.with_name("pt.toml")
+    chosen.write_text(SHOP.replace('language = { value = "en" }', 'language = { value = "pt" }'))
+    run(kind, write(shop.parent, [row for row in ROWS if row[5]]), "--mapping", chosen)
+    client.sign_in(make_staff("lead"))
+
+    pages = [client.get(f"/desk/cases/{case.label}") for case in db.session.scalars(select(Case))]
+    desk = client.get("/desk")
+
+    assert pages and {page.status_code for page in pages} == {200}
+    assert all("off the desk" in page.text for page in pages)
+    assert "Too late" not in desk.text
