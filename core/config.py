@@ -90,7 +90,7 @@ def from_environment(environ: Mapping[str, str] = os.environ) -> Config:
         database_url=database_url,
         redis_url=redis_url,
         base_url=base_url,
-        link_keys=_link_keys(read.text("AMENDS_LINK_KEYS", f"1:{secret_key}")),
+        link_keys=_link_keys(given) if (given := read.text("AMENDS_LINK_KEYS", "")) else ((1, secret_key),),
         previous_secret_keys=tuple(key for key in read.text("SECRET_KEY_PREVIOUS", "").split(",") if key),
         sendgrid_api_key=read.text("SENDGRID_API_KEY", "") or None,
         sendgrid_host=read.url("SENDGRID_HOST", "https://api.sendgrid.com"),
