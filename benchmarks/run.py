@@ -1,0 +1,55 @@
+"""bin/bench [--quick] [WORK…]: measure the product against the yardstick, write RESULTS.md and results.json."""
+
+from __future__ import annotations
+
+import argparse
+import time
+from collections.abc import Callable
+from functools import partial
+
+from benchmarks import answering, figures
+from benchmarks.figures import Figure
+from benchmarks.ground import ROOT, THREADS, WORKERS, Ground, Size
+
+Work = Callable[[Ground, Size], list[Figure]]
+WORKS: dict[str, Work] = {
+    "submit": partial(answering.run, work=answering.submit),
+    "submit-with-worker": partial(answering.run, work=answering.submit_with_worker),
+    "page": partial(answering.run, work=answering.page),
+    "flow": partial(answering.run, work=answering.flow),
+}
+CONDITIONS = (
+    f"Product and yardstick under the same command: granian (WSGI), {WORKERS} workers with {THREADS} threads each, "
+    "no access log; the same load generator, 2 processes with 8 kept connections each, on the same machine.",
+    "PostgreSQL with fsync and synchronous_commit=on, otherwise its defaults (shared_buffers 128 MB); Valkey with "
+    "its append-only file; both through Unix sockets.",
+    "15 % of the answers are unhappy: each opens a case with two clocks, most with a promise. After each run the rows "
+    "are counted: one response for each acknowledged answer, one case for each unhappy one.",
+)
+
+
+def main() -> None:
+    options = _options()
+    size, begun, found = Size.of(quick=options.quick), time.monotonic(), []
+    ground = Ground(ROOT / "var" / "bench")
+    try:
+        for name in options.work or WORKS:
+            started = time.monotonic()
+            for figure in WORKS[name](ground, size):
+                found.append(figure)
+                print(f"{figure.name:28} {figure.ratio:g}{figure.unit}  ({figure.measured})", flush=True)
+            print(f"    {name}: {time.monotonic() - started:.0f} s", flush=True)
+    finally:
+        ground.stop()
+    figures.write(found, quick=size.quick, seconds=time.monotonic() - begun, conditions=CONDITIONS)
+
+
+def _options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="bin/bench", description="Measure the product against the yardstick.")
+    parser.add_argument("--quick", action="store_true", help="small sizes, about three minutes (full: about thirty)")
+    parser.add_argument("work", nargs="*", choices=[*WORKS, []], metavar="WORK", help=f"of {', '.join(WORKS)}")
+    return parser.parse_args()
+
+
+if __name__ == "__main__":
+    main()
