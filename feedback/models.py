@@ -88,7 +88,7 @@ class Case(Model):
     summary: Mapped[str | None]  # a heading in our words
     words: Mapped[str | None]  # the customer's own words: personal, erasable
     language: Mapped[str]
-    wants: Mapped[str] = mapped_column(default="none")  # phone, email, sms or none: how the customer wants to be reached
+    wants: Mapped[str] = mapped_column(default="none")  # phone, email, sms or none: how to reach the customer
     state: Mapped[str] = mapped_column(default=CaseState.OPEN)
     priority: Mapped[str] = mapped_column(default=Priority.NORMAL)
     team_id: Mapped[int | None] = mapped_column(ForeignKey("team.id"))

@@ -14,13 +14,13 @@ from core.db import db
 from core.frame import Entry
 from feedback import queues
 from feedback.models import Case
-from feedback.views import case, desk, public
+from feedback.views import case, complaints, desk, filing, public, trees
 from incentives.cases import CaseName, named_by
 
 
 def init_app(app: Flask) -> None:
     """Register what this room serves."""
-    for view in (desk, case, public):
+    for view in (desk, case, filing, trees, public, complaints):
         app.register_blueprint(view.blueprint)
     frame.add(Entry("desk.show", _l("Recovery desk"), "mend", "desk.see", 10, count=open_cases))
     named_by(names_of)

@@ -101,7 +101,7 @@ def rename(node: AnyNode, name: str, *, by: By, now: datetime) -> None:
 
 def archive(node: AnyNode, *, by: By, now: datetime) -> None:
     """Offer a node and all below it no longer; what was filed under them stays readable."""
-    for each in [node, *_all_below(node)]:
+    for each in _with_all_below(node):
         if each.archived_at is None:
             each.archived_at = now
             _record(each, "archived", by, now)
@@ -148,12 +148,9 @@ def _depth(kind: type[AnyNode], node: AnyNode | None) -> int:
     return depth
 
 
-def _all_below(node: AnyNode) -> list[AnyNode]:
-    kind = type(node)
-    found: list[AnyNode] = []
-    for child in db.session.scalars(select(kind).where(kind.parent_id == node.id)).all():
-        found += [child, *_all_below(child)]
-    return found
+def _with_all_below(node: Node) -> list[Node]:
+    below = cast(Sequence[Node], db.session.scalars(select(type(node)).where(type(node).parent_id == node.id)).all())
+    return [node, *(each for child in below for each in _with_all_below(child))]
 
 
 def _key(name: str) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from flask_babel import lazy_gettext as _l
-from wtforms import Form, HiddenField, TextAreaField
+from wtforms import Form, HiddenField, MultipleFileField, TextAreaField
 from wtforms.validators import DataRequired, Length
 
 from core.db import new_public_id
@@ -24,6 +24,7 @@ class CustomerReplyForm(Form):
             Length(max=10_000, message=_l("That is longer than we can take at once. Please send it in parts.")),
         ],
     )
+    file = MultipleFileField(_l("Add a photo or file"))
     form_key = HiddenField()
 
     def key(self) -> str:

@@ -13,7 +13,8 @@ from accounts.models import Staff
 from core import access, clock, i18n, tokens
 from core.db import db, new_public_id
 from core.errors import NotFound
-from feedback import cases, entries, outcome, public
+from feedback import cases, entries, files, outcome, public
+from feedback.files import BadFile, Upload
 from feedback.forms.public import CustomerReplyForm
 from feedback.models import Case, CaseState, Promise
 from incentives.models import Reward
@@ -34,16 +35,28 @@ def show(token: str) -> Answer:
 @blueprint.post("/c/<token>/reply")
 @access.link
 def reply(token: str) -> Answer:
-    """Keep what the customer writes; the page then says that we have it."""
+    """Keep what the customer writes and attaches; the page then says that we have it."""
+    request.max_content_length = files.MOST_BODY_BYTES
     case, now = _case(token), clock.now()
     if _has_ended(case):
         return render_template("feedback/public/gone.html", case=case, brand=case.brand), 410
     form = CustomerReplyForm(request.form)
-    if not form.validate():
+    fine, uploads = form.validate(), _uploads(form)
+    if not fine or uploads is None:
         return _page(case, token, form), 422
-    entries.customer_reply(case, body=form.reply.data, form_key=form.key(), language=i18n.language(), now=now)
+    entry = entries.customer_reply(case, body=form.reply.data, form_key=form.key(), language=i18n.language(), now=now)
+    files.attach(case.id, uploads, entry_id=entry.id, now=now)
     db.session.commit()
     return redirect(url_for("case_page.show", token=token, said="reply", **_asked_language()), 303)
+
+
+def _uploads(form: CustomerReplyForm) -> list[Upload] | None:
+    """Return the files that came with a reply; None with the reason at the field."""
+    try:
+        return files.checked(request.files.getlist("file"))
+    except BadFile as refusal:
+        form.file.errors = [refusal.message]
+        return None
 
 
 @blueprint.post("/c/<token>/not-fixed")
