@@ -113,7 +113,7 @@ def _read(items: Sequence[Any]) -> tuple[list[Told], list[dict[str, Any]]]:
     told = []
     for index, loaded in read:
         if place := places.get(loaded["touchpoint"]):
-            told.append(Told(index, _interaction(loaded), _customer(loaded.get("customer") or {}), place))
+            told.append(Told(index, _interaction(loaded), customer_of(loaded.get("customer") or {}), place))
         else:
             problem = BadInput([{"field": "touchpoint", "detail": "There is no such touchpoint."}]).problem()
             refused.append({"index": index, "status": 422, "problem": problem})
@@ -134,7 +134,7 @@ def _interaction(loaded: dict[str, Any]) -> InteractionData:
     )
 
 
-def _customer(loaded: dict[str, Any]) -> CustomerData:
+def customer_of(loaded: dict[str, Any]) -> CustomerData:
     email, phone, language = loaded.get("email"), loaded.get("phone"), loaded.get("language")
     return CustomerData(
         external_id=loaded.get("external_id"),

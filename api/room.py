@@ -5,6 +5,7 @@ from __future__ import annotations
 from flask import Flask
 
 from api import (
+    complaints,
     interactions,
     metrics,
     models,  # noqa: F401  # imported so that migrations know the tables
@@ -14,4 +15,5 @@ from api import (
 def init_app(app: Flask) -> None:
     """Register what this room serves."""
     app.register_blueprint(interactions.blueprint)
+    app.register_blueprint(complaints.blueprint)
     app.register_blueprint(metrics.blueprint)
