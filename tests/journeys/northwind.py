@@ -90,6 +90,7 @@ class Shop:
 
 def open_shop(client: Client) -> Shop:
     brand = make_brand(
+        key="northwind",
         name="Northwind Outdoor",
         phone="0800 555 0142",
         phone_hours="until 20:00",

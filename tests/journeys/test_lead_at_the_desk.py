@@ -28,7 +28,7 @@ def test_a_lead_brings_a_case_from_the_desk_to_resolved(shop: Shop, desk: Page) 
     late = shop.unhappy(now=clock.now() - timedelta(days=5), customer=hanna(name="Hanna Keller"))
     shop.unhappy(customer=hanna(name="Marc Oudin"))
     sign_in(desk, shop.staff("lead", "Alice Lind"))
-    desk.goto("/desk")
+    desk.get_by_role("navigation", name="Main").get_by_role("link", name="Recovery desk").click()
 
     names = desk.get_by_role("form", name="Cases").get_by_role("heading", level=3)
     expect(names).to_have_text(["Hanna Keller", "Marc Oudin"])

@@ -72,6 +72,7 @@ def test_a_marketer_makes_and_starts_a_programme(shop: Shop, plain: Page) -> Non
     plain.goto("/incentives/new")
     plain.get_by_label("Worth", exact=True).fill("€7")
     plain.get_by_label("Budget", exact=True).fill("€70")
+    plain.get_by_label("Codes begin with").fill("AUTUMN")
     plain.get_by_label("Name", exact=True).fill("Autumn thanks")
     plain.get_by_label("Terms in English").fill("One order over €20.")
     plain.get_by_role("button", name="Make the draft").click()
