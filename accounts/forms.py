@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from functools import cache
 from typing import Any
@@ -23,11 +24,13 @@ from wtforms.fields import SelectChoice
 from wtforms.validators import Email, EqualTo, InputRequired, Length, Regexp, ValidationError
 
 from accounts.api_keys import SCOPES
-from accounts.models import Team
+from accounts.models import Staff, Team
 from accounts.permissions import TITLES, RoleName
 from core.db import new_public_id
+from core.editing import EditForm
 from core.fields import CheckboxesField
 from core.i18n import LANGUAGES
+from customers.models import Brand
 
 REGIONS = ("Africa", "America", "Antarctica", "Asia", "Atlantic", "Australia", "Europe", "Indian", "Pacific")
 DAYS_OF_A_KEY = {"": _l("Until it is revoked"), "90": _l("90 days"), "365": _l("A year")}
@@ -136,3 +139,29 @@ class KeyForm(FlaskForm):
 
     def expires_at(self, now: datetime) -> datetime | None:
         return now + timedelta(days=int(self.days.data)) if self.days.data else None
+
+
+class StageForm(FlaskForm):
+    name = name_field(_l("Name"), _l("Give the stage a name, for example Get help."))
+
+
+class TeamForm(EditForm):
+    name = name_field(_l("Name"), _l("Give the team a name, for example Support."))
+    brand = SelectField(_l("Works for"), description=_l("A team of one brand sees that brand alone."))
+    members = CheckboxesField(
+        _l("Members"),
+        description=_l(
+            "Everybody is in one team at most: who is ticked leaves the other one. Without a team one sees every brand."
+        ),
+    )
+
+    def offer(self, brands: Sequence[Brand], people: Sequence[Staff], *, team: Team | None, every_brand: bool) -> None:
+        """Fill the choices; a person of another team is shown with it."""
+        every = [SelectChoice("", _("every brand"))] if every_brand else []
+        self.brand.choices = [*every, *(SelectChoice(brand.key, brand.name) for brand in brands)]
+        self.members.choices = [SelectChoice(each.public_id, _with_team(each, team)) for each in people]
+
+
+def _with_team(person: Staff, team: Team | None) -> str:
+    other = person.team.name if person.team and person.team is not team else ""
+    return _("%(name)s (now in %(team)s)", name=person.name, team=other) if other else person.name

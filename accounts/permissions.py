@@ -42,6 +42,7 @@ LEAD: Final = AGENT | {
     "surveys.see",
     "incentives.see",
     "messages.see",
+    "settings.see",
 }
 MARKETER: Final = EVERYBODY | {
     "customers.see",
@@ -53,6 +54,7 @@ MARKETER: Final = EVERYBODY | {
     "incentives.see",
     "incentives.edit",
     "messages.see",
+    "settings.see",
 }
 ANALYST: Final = EVERYBODY | {"insights.see", "insights.export", "surveys.see", "incentives.see"}
 ADMIN: Final = (

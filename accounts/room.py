@@ -6,7 +6,7 @@ from flask import Flask, g, request
 from flask_babel import lazy_gettext as _l
 
 from accounts import api_keys, commands, limits, sign_in
-from accounts.views import profile, settings, welcome
+from accounts.views import brands, calendars, journey, profile, settings, teams, welcome
 from core import clock, frame
 from core.frame import Entry
 
@@ -14,7 +14,7 @@ from core.frame import Entry
 def init_app(app: Flask) -> None:
     """Register what this room serves."""
     sign_in.init_app(app)
-    for view in (profile, settings, welcome):
+    for view in (profile, settings, brands, calendars, journey, teams, welcome):
         app.register_blueprint(view.blueprint)
     limits.init_app(app, app.extensions["config"].redis_url)
     frame.add(Entry("settings.start", _l("Settings"), "store", "settings.see", 90))

@@ -65,7 +65,7 @@ class EditForm(FlaskForm):
         found = [
             Difference(str(field.label.text), shown(field, value), shown(field, field.data))
             for name, value in self.current.items()
-            if (field := self._fields.get(name)) is not None and (field.data or None) != (value or None)
+            if (field := self._fields.get(name)) is not None and _plain(field.data) != _plain(value)
         ]
         self.seen.data = mark_of(self.current)
         self.conflict = found or None
@@ -73,7 +73,9 @@ class EditForm(FlaskForm):
 
 
 def shown(field: Field, value: Any) -> str:
-    """Return a field's value as its reader knows it."""
+    """Return a field's value as its reader knows it; a field of values of its own has a `tell`."""
+    if hasattr(field, "tell") and value:
+        return str(field.tell(value))
     if value is None or value in ("", [], ()):
         return "–"
     if isinstance(value, bool):
@@ -81,6 +83,11 @@ def shown(field: Field, value: Any) -> str:
     if isinstance(value, (list, tuple)):
         return ", ".join(shown(field, each) for each in value)
     return next((str(label) for key, label in _choices(field) if key == str(value)), str(value))
+
+
+def _plain(value: Any) -> Any:
+    """Return a value as it is compared: blank is None, and ticks have no order."""
+    return sorted(value, key=str) if isinstance(value, (list, tuple)) and value else value or None
 
 
 def _choices(field: Field) -> list[tuple[str, object]]:

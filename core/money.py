@@ -110,6 +110,11 @@ class Money:
         return other.amount_minor
 
 
+def currencies() -> list[str]:
+    """Return the ISO 4217 codes that money can have, sorted."""
+    return sorted(_CURRENCIES)
+
+
 def exponent(currency: str) -> int:
     """Return how many decimals ISO 4217 gives `currency` (EUR 2, JPY 0, KWD 3); raises UnknownCurrency."""
     if currency not in _CURRENCIES:

@@ -16,7 +16,9 @@ from core.db import constraint_of, db
 from core.errors import Conflict
 from customers.models import Brand, Calendar
 
-COLOUR: Final = re.compile(r"#(?:[0-9a-f]{3}|[0-9a-f]{6})|oklch\( *[\d.]{1,6}%? +[\d.]{1,6} +[\d.]{1,6}(?:deg)? *\)", re.I)
+COLOUR: Final = re.compile(
+    r"#(?:[0-9a-f]{3}|[0-9a-f]{6})|oklch\( *[\d.]{1,6}%? +[\d.]{1,6} +[\d.]{1,6}(?:deg)? *\)", re.I
+)
 """What pages and mails both understand: #115e79 or oklch(.42 .085 160)."""
 
 

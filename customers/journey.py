@@ -43,7 +43,7 @@ def archived() -> Sequence[Stage]:
 def touchpoints_in_use() -> dict[int, int]:
     """Return how many touchpoints in use stand on each stage, by its id."""
     query = select(Touchpoint.stage_id, func.count()).where(Touchpoint.archived_at.is_(None))
-    return {stage_id: count for stage_id, count in db.session.execute(query.group_by(Touchpoint.stage_id))}
+    return dict(db.session.execute(query.group_by(Touchpoint.stage_id)).tuples())
 
 
 def add(name: str, *, by: str, now: datetime) -> Stage:

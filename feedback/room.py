@@ -12,7 +12,10 @@ from sqlalchemy import select
 from core import clock, frame
 from core.db import db
 from core.frame import Entry
-from feedback import queues
+from feedback import (
+    queues,
+    recomputing,  # noqa: F401  # imported for the outbox handler
+)
 from feedback.models import Case
 from feedback.views import case, complaints, desk, filing, public, trees
 from incentives.cases import CaseName, named_by

@@ -32,6 +32,7 @@ from tests.factories import (
     make_programme,
     make_rule,
     make_staff,
+    make_team,
     make_touchpoint,
 )
 
@@ -54,7 +55,7 @@ WHO = {
     "insights.see": "admin lead agent marketer analyst",
     "messages.see": "admin lead marketer",
     "settings.edit": "admin",
-    "settings.see": "admin",
+    "settings.see": "admin lead marketer",
     "staff.manage": "admin",
     "surveys.edit": "admin marketer",
     "surveys.see": "admin lead marketer analyst",
@@ -62,6 +63,8 @@ WHO = {
 }
 # With the rows of `arguments` behind them, these show a page and not a 404.
 OPENS = {
+    "brand_settings.one",
+    "calendar_settings.one",
     "case.show",
     "case_page.show",
     "customers.show",
@@ -72,6 +75,7 @@ OPENS = {
     "security.reset_password",
     "settings.person",
     "surveys.survey",
+    "team_settings.one",
     "welcome.show",
 }
 NOBODY_ID = "A" * 22  # has the shape of a public id, and names nothing
@@ -254,6 +258,9 @@ def arguments(app: Flask) -> dict[str, dict[str, Any]]:
         "/incentives/": {"public_id": programme.public_id, "key": getattr(programme, "key", NOBODY_ID)},
         "/settings/staff/": {"public_id": newcomer.public_id},
         "/settings/keys/": {"public_id": key.public_id},
+        "/settings/brands/": {"key": touchpoint.brand.key},
+        "/settings/calendars/": {"public_id": touchpoint.brand.calendar.public_id},
+        "/settings/teams/": {"public_id": make_team(touchpoint.brand).public_id},
         "/welcome/": {"token": welcome_link(newcomer).rpartition("/")[2]},
         "/api/v1/metrics/": {"name": "nps", "metric": "nps"},
     }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from flask import Blueprint, current_app, flash, redirect, render_template, request, url_for
+from flask_babel import LazyString
 from flask_babel import gettext as _
 from flask_babel import lazy_gettext as _l
 from flask_login import current_user
@@ -19,22 +20,33 @@ from core.frame import Frame, Link, Section, build
 blueprint = Blueprint("settings", __name__, url_prefix="/settings")
 
 # Every page of settings, whichever room serves it: who may see one finds it in the side column.
-PAGES = (
-    ("settings.everybody", _l("Staff")),
-    ("settings.keys", _l("API keys")),
-    ("messages.settings", _l("Messages")),
-    ("settings.waiting_work", _l("Work behind")),
+GROUPS = (
+    (
+        _l("How we work"),
+        (
+            ("brand_settings.show", _l("Brands")),
+            ("calendar_settings.show", _l("Calendars")),
+            ("journey_settings.show", _l("Journey")),
+            ("touchpoint_settings.show", _l("Touchpoints")),
+            ("deadline_settings.show", _l("Deadlines")),
+            ("trees.show", _l("Categories and causes")),
+            ("team_settings.show", _l("Teams")),
+        ),
+    ),
+    (_l("Access"), (("settings.everybody", _l("Staff")), ("settings.keys", _l("API keys")))),
+    (_l("Behind it"), (("messages.settings", _l("Messages")), ("settings.waiting_work", _l("Work behind")))),
 )
 
 
 def frame() -> Frame | None:
     """Return the frame with the settings in its side column."""
-    links = [
-        Link(href=url_for(endpoint), label=label, current=request.endpoint == endpoint)
-        for endpoint, label in PAGES
-        if _may_see(endpoint)
-    ]
-    return build(side=[Section(_("Settings"), links)])
+    sections = [Section(heading, [_link(*page) for page in pages if _may_see(page[0])]) for heading, pages in GROUPS]
+    return build(side=[section for section in sections if section.items])
+
+
+def _link(endpoint: str, label: LazyString) -> Link:
+    href = url_for(endpoint)
+    return Link(href=href, label=label, current=request.path == href or request.path.startswith(f"{href}/"))
 
 
 def _may_see(endpoint: str) -> bool:
@@ -45,7 +57,9 @@ def _may_see(endpoint: str) -> bool:
 @blueprint.get("")
 @access.needs("settings.see")
 def start() -> Response:
-    return redirect(url_for("settings.everybody"))
+    """Lead to the first page that this person may see."""
+    first = next(page for _heading, pages in GROUPS for page, _label in pages if _may_see(page))
+    return redirect(url_for(first))
 
 
 # Staff
