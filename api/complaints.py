@@ -89,11 +89,15 @@ def _check(loaded: dict[str, Any], brand: Brand, now: datetime) -> None:
             happened.read(day, month, year, today=now.astimezone(ZoneInfo(brand.zone)).date())
         except Refusal as bad:
             problems.append({"field": "happened_on", "detail": f"{bad.message}."})
-    if key := loaded.get("category"):
-        if db.session.scalar(select(Category.id).where(Category.key == key, Category.archived_at.is_(None))) is None:
-            problems.append({"field": "category", "detail": "There is no such category."})
+    if (key := loaded.get("category")) and not _is_offered(key):
+        problems.append({"field": "category", "detail": "There is no such category."})
     if problems:
         raise BadInput(problems)
+
+
+def _is_offered(key: str) -> bool:
+    offered = select(Category.id).where(Category.key == key, Category.archived_at.is_(None))
+    return db.session.scalar(offered) is not None
 
 
 def _form_key(reference: str | None, brand: Brand) -> str:

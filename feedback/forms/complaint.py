@@ -1,14 +1,13 @@
-"""The complaint form, for customers and for staff who fill it in for them: shape and wording, shared by both."""
+"""The complaint form: shape and wording. Staff who fill it in for a customer get some more fields: forms/filed.py."""
 
 from __future__ import annotations
 
 import re
 from datetime import date
-from typing import Any, Final
+from typing import Final
 
 from flask_babel import gettext as _
 from flask_babel import lazy_gettext as _l
-from flask_wtf import FlaskForm
 from wtforms import Form, HiddenField, MultipleFileField, RadioField, SelectField, StringField, TextAreaField
 from wtforms.fields.choices import SelectChoice
 from wtforms.validators import DataRequired, InputRequired, Length
@@ -163,30 +162,3 @@ def _in_ascii(typed: str) -> str:
     return "".join(
         str(int(each)) if each.isdecimal() else each for each in typed if each in "+()/.- " or each.isalnum()
     )
-
-
-class FiledForm(ComplaintForm, FlaskForm):
-    """The same, filled in by staff while a customer is on the phone."""
-
-    class Meta:
-        csrf = False  # core.access has checked the page's one token before the view runs
-
-    customer = StringField(
-        _l("Customer"),
-        filters=[one_line],
-        validators=[Length(max=320)],
-        description=_l("E-mail address or customer number. Empty: not on record."),
-    )
-    brand = SelectField(_l("Brand"))
-    category = SelectField(_l("What it is about"))
-    language = SelectField(_l("Language"))
-
-    def offer(self, **choices: list[tuple[str, str]]) -> FiledForm:
-        """Set the choices of brand, category and language."""
-        for name, values in choices.items():
-            self[name].choices = [SelectChoice(value, label) for value, label in values]
-        return self
-
-    def validate(self, *args: Any, **more: Any) -> bool:
-        fine: bool = super().validate(*args, **more)
-        return fine

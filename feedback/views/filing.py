@@ -21,7 +21,7 @@ from customers.models import Brand, Customer
 from feedback import cases, complaints, files, trees
 from feedback.complaints import ComplaintData
 from feedback.files import BadFile, Upload
-from feedback.forms.complaint import FiledForm
+from feedback.forms.filed import FiledForm
 from feedback.models import Category
 from feedback.state import record
 

@@ -1,0 +1,34 @@
+"""The complaint form as staff fill it in while a customer is on the phone."""
+
+from __future__ import annotations
+
+from flask_babel import lazy_gettext as _l
+from flask_wtf import FlaskForm
+from wtforms import SelectField, StringField
+from wtforms.fields.choices import SelectChoice
+from wtforms.validators import Length
+
+from feedback.forms.complaint import ComplaintForm, one_line
+
+
+class FiledForm(ComplaintForm, FlaskForm):
+    """The same, filled in by staff while a customer is on the phone."""
+
+    class Meta:
+        csrf = False  # core.access has checked the page's one token before the view runs
+
+    customer = StringField(
+        _l("Customer"),
+        filters=[one_line],
+        validators=[Length(max=320)],
+        description=_l("E-mail address or customer number. Empty: not on record."),
+    )
+    brand = SelectField(_l("Brand"))
+    category = SelectField(_l("What it is about"))
+    language = SelectField(_l("Language"))
+
+    def offer(self, **choices: list[tuple[str, str]]) -> FiledForm:
+        """Set the choices of brand, category and language."""
+        for name, values in choices.items():
+            self[name].choices = [SelectChoice(value, label) for value, label in values]
+        return self
