@@ -66,16 +66,13 @@ def read(asked: Definition, form: Form) -> Answers | None:
     coded: dict[str, Coded] = {}
     words: list[str] = []
     for question in asked.questions:
-        if question.key not in form:
-            continue
+        names = [name for name in question.names if name in form]
         if not asked.applies(question, coded):
-            del form[question.key]
-            continue
-        one = form[question.key]
-        if one.validate(form):
-            coded[question.key] = question.coded(one.data)
-            if question.holds_words and one.data:
-                words.append(one.data)
+            for name in names:
+                del form[name]
+        elif names and not [name for name in names if not form[name].validate(form)]:
+            coded[question.key], said = question.answer({name: form[name].data for name in names})
+            words += [said] if said else []
     if any(one.errors for one in form):
         return None
     return Answers(coded, "\n\n".join(words) or None)
@@ -120,6 +117,7 @@ def _row(opened: Opened, asked: Definition, answers: Answers, form_key: str | No
         "metric": main.metric if main else None,
         "question": main.key if main else None,
         "score": answers.coded.get(main.key) if main else None,
+        "scale": main.scale if main else None,
         "scores": _further_scores(asked, answers),
         "why": why if isinstance(why, list) else [],
         "answers": dict(answers.coded),
@@ -133,7 +131,11 @@ def _row(opened: Opened, asked: Definition, answers: Answers, form_key: str | No
 
 def _further_scores(asked: Definition, answers: Answers) -> dict[str, Any]:
     given = ((each, answers.coded.get(each.key)) for each in asked.further_scored)
-    return {each.key: {"metric": each.metric, "score": score} for each, score in given if score is not None}
+    return {
+        each.key: {"metric": each.metric, "score": score, "scale": each.scale}
+        for each, score in given
+        if score is not None
+    }
 
 
 def _spend_and_insert(invitation_id: int, row: Mapping[str, Any], now: datetime) -> int | None:
@@ -159,16 +161,16 @@ def _insert_unlinked(row: Mapping[str, Any]) -> int | None:
 def _open_case(
     opened: Opened, asked: Definition, answers: Answers, response_id: int, row: Mapping[str, Any], now: datetime
 ) -> Case | None:
-    """Open a case for a score at or below the survey's threshold; an outcome check's answer goes to its own case."""
-    score, brand = row["score"], opened.brand
-    if opened.outcome_check_id is not None or not asked.opens_case(score) or brand is None:
+    """Open a case for a score at or below its threshold; an outcome check's answer goes to its own case."""
+    unhappy, brand = asked.unhappy(answers.coded), opened.brand
+    if opened.outcome_check_id is not None or unhappy is None or brand is None:
         return None
     answer = UnhappyAnswer(
         response_id=response_id,
         survey_id=opened.survey_id,
-        question=row["question"],
-        metric=row["metric"],
-        score=score,
+        question=unhappy.key,
+        metric=str(unhappy.metric),
+        score=cast(int, answers.coded[unhappy.key]),
         brand=brand,
         touchpoint_id=opened.touchpoint_id,
         interaction_id=opened.interaction_id,
@@ -177,7 +179,7 @@ def _open_case(
         words=answers.words,
         language=opened.language,
         wants=row["contact"] or NO_CONTACT,
-        threshold=asked.opens_case_at,
+        threshold=asked.threshold(unhappy),
     )
     return cases.open_if_unhappy(answer, now=now)
 
@@ -187,7 +189,8 @@ def _open_case(
 
 def keep_partial(opened: Opened, asked: Definition, form: Form, *, now: datetime) -> bool:
     """Keep what is filled in so far, as far as it is valid, until the form is sent. False: there is nothing to keep."""
-    filled = {question.key: form[question.key].data for question in asked.questions if _is_filled(form, question.key)}
+    names = [name for question in asked.questions for name in question.names]
+    filled = {name: form[name].data for name in names if _is_filled(form, name)}
     if opened.invitation_id is None or not filled:
         return False
     kept = db.session.execute(

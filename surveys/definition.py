@@ -76,7 +76,20 @@ class Definition:
         return question.show_when is None or question.show_when.holds(self._band(answers), answers)
 
     def opens_case(self, score: int | None) -> bool:
+        """Whether a score of the main question opens a case."""
         return score is not None and self.opens_case_at is not None and score <= self.opens_case_at
+
+    def threshold(self, scale: Scale) -> int | None:
+        """Return the highest score of a scored question that opens a case; None opens none."""
+        return self.opens_case_at if scale is self.main else scale.opens_case_at
+
+    def unhappy(self, answers: Mapping[str, Coded]) -> Scale | None:
+        """Return the question whose answer opens a case: the main one if it does, else the second scored one."""
+        for scale in (*([self.main] if self.main else []), *self.further_scored):
+            score, limit = answers.get(scale.key), self.threshold(scale)
+            if isinstance(score, int) and limit is not None and score <= limit:
+                return scale
+        return None
 
     def _band(self, answers: Mapping[str, Coded]) -> str:
         score = answers.get(self.main.key) if self.main else None
@@ -150,13 +163,14 @@ def _question(reader: Reader) -> Question | None:
 
 
 def _check_whole(definition: Definition, faults: list[Fault]) -> None:
-    keys = [question.key for question in definition.questions]
+    taken: set[str] = set()
     for index, question in enumerate(definition.questions):
         where = f"questions[{index}]"
-        if keys.index(question.key) != index:
+        if taken & set(question.names):
             faults.append(Fault(f"{where}.key", f"{question.key} is taken by an earlier question"))
         if question.key in RESERVED:
             faults.append(Fault(f"{where}.key", f"{question.key} is a name of the page itself; take another"))
+        taken |= set(question.names)
         _check_show_when(definition, index, faults)
     if len(definition.further_scored) >= MAX_SCORED:
         faults.append(Fault("questions", f"has more than {MAX_SCORED} scored questions"))
@@ -178,10 +192,17 @@ def _check_show_when(definition: Definition, index: int, faults: list[Fault]) ->
 
 
 def _check_threshold(definition: Definition, faults: list[Fault]) -> None:
-    limit, main = definition.opens_case_at, definition.main
-    if limit is None:
-        return
-    if main is None:
+    if definition.opens_case_at is not None and definition.main is None:
         faults.append(Fault("opens_case_at", "needs a scored question"))
-    elif isinstance(limit, bool) or not isinstance(limit, int) or limit not in main.values:
-        faults.append(Fault("opens_case_at", f"is a score from {main.values[0]} to {main.values[-1]}, or null"))
+    for index, question in enumerate(definition.questions):
+        if not isinstance(question, Scale):
+            continue
+        where = "opens_case_at" if question is definition.main else f"questions[{index}].opens_case_at"
+        if question is definition.main and question.opens_case_at is not None:
+            faults.append(Fault(f"questions[{index}].opens_case_at", "stands at the survey for its main question"))
+        if not _is_score(definition.threshold(question), question):
+            faults.append(Fault(where, f"is a score from {question.values[0]} to {question.values[-1]}, or null"))
+
+
+def _is_score(limit: object, question: Scale) -> bool:
+    return limit is None or (isinstance(limit, int) and not isinstance(limit, bool) and limit in question.values)

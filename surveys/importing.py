@@ -160,6 +160,7 @@ class ResponseImporter(Importer[ResponseRecord]):
             "metric": main.metric,
             "question": main.key,
             "score": record.score,
+            "scale": main.scale,
             "scores": {},
             "why": [],
             "answers": _answers(record, main.key),

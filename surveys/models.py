@@ -47,6 +47,8 @@ class SurveyVersion(Model):
     created_at: Mapped[datetime]
     published_at: Mapped[datetime | None]
     published_by: Mapped[str | None]
+    saved_at: Mapped[datetime | None]  # of a draft: when and by whom it was last saved
+    saved_by: Mapped[str | None]
     survey: Mapped[Survey] = relationship()
 
 
@@ -189,7 +191,8 @@ class Response(Model):
     metric: Mapped[str | None]
     question: Mapped[str | None]
     score: Mapped[int | None] = mapped_column(SmallInteger)
-    scores: Mapped[Json]  # further scored questions: {"question": {"metric", "score"}}
+    scale: Mapped[str | None]  # the scale's version, such as ces-2.0; None where it was not written down yet
+    scores: Mapped[Json]  # further scored questions: {"question": {"metric", "score", "scale"}}
     why: Mapped[list[str]] = mapped_column(ARRAY(Text), default=list)
     answers: Mapped[Json]  # coded answers: no free text
     comment: Mapped[str | None]  # the customer's words: personal, erasable

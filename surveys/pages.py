@@ -76,6 +76,7 @@ class Page:
     has_stop: bool
     has_form_key: bool
     has_partial: bool
+    main: Question | None = None  # the one on whose score follow-ups hang
     is_preview: bool = False
     step: int = 1
 
@@ -96,11 +97,16 @@ class Page:
     @property
     def problems(self) -> list[tuple[str, str]]:
         """What is wrong, as (id of the input, sentence), in the order of the questions."""
-        return [(self.first_input(each), self.errors[each.key]) for each in self.questions if each.key in self.errors]
+        names = ((each, name) for each in self.questions for name in each.names if name in self.errors)
+        return [(self.first_input(each, name), self.errors[name]) for each, name in names]
+
+    def must(self, question: Question) -> bool:
+        """Whether the browser itself may insist on an answer: not to what it hides."""
+        return question.required and question.show_when is None and not self.is_preview
 
     @staticmethod
-    def first_input(question: Question) -> str:
-        return question.key if question.holds_words else f"{question.key}-0"
+    def first_input(question: Question, name: str) -> str:
+        return name if question.holds_words or name != question.key else f"{name}-0"
 
 
 @dataclass(frozen=True)
@@ -140,7 +146,7 @@ def show(opened: Opened, address: Address, *, language: str, nonce: str, now: da
 def show_again(opened: Opened, address: Address, form: Form, *, language: str, nonce: str, now: datetime) -> str:
     """Return the page with what is wrong on top and everything that was typed kept."""
     asked = versions.definition_of(opened.version_id)
-    given = {each.key: form[each.key].data for each in asked.questions if each.key in form}
+    given = {name: form[name].data for each in asked.questions for name in each.names if name in form}
     errors = {field.name: str(field.errors[0]) for field in form if field.errors}
     with i18n.use_language(language, zone=opened.zone):
         values = _values(opened, asked, given, address, language=language, nonce=nonce, now=now)
@@ -196,6 +202,7 @@ def _render(asked: Definition, variant: Variant, slot: Callable[[str], Markup], 
         has_stop=variant.has_stop,
         has_form_key=variant.has_form_key,
         has_partial=variant.has_partial,
+        main=asked.main,
         is_preview=variant.is_preview,
     )
     return render_template(TEMPLATE, page=page, brand=variant.face, stop_href=slot("stop") if variant.has_stop else "")

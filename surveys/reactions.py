@@ -16,7 +16,7 @@ from core.outbox import Item
 from customers import profiles
 from customers.profiles import Scored
 from feedback import letters, outcome
-from feedback.models import Case
+from feedback.models import Case, OutcomeCheck
 from incentives.models import Reward
 from surveys import scoring
 from surveys.models import Invitation, Response
@@ -33,9 +33,20 @@ def react(items: list[Item], *, now: datetime) -> None:
     _record(responses)
     _issue_rewards(responses, now=now)
     letters.post_opened(_opened_cases(responses), now=now)
-    for each in responses:
-        if each.outcome_check_id is not None and each.metric and each.score is not None:
-            outcome.record_answer(each.outcome_check_id, metric=each.metric, score=each.score, now=now)
+    _record_outcomes(responses, now=now)
+
+
+def _record_outcomes(responses: Sequence[Response], *, now: datetime) -> None:
+    """Take each outcome check's answer to the question that had opened its case, else to the survey's main one."""
+    checks = {each.outcome_check_id: each for each in responses if each.outcome_check_id is not None}
+    if not checks:
+        return
+    query = select(OutcomeCheck.id, Case.question).join(Case, Case.id == OutcomeCheck.case_id)
+    opened_by = {row.id: row.question for row in db.session.execute(query.where(OutcomeCheck.id.in_(checks)))}
+    for check_id, each in checks.items():
+        again = each.scores.get(opened_by.get(check_id) or "") or {"metric": each.metric, "score": each.score}
+        if again["metric"] and again["score"] is not None:
+            outcome.record_answer(check_id, metric=again["metric"], score=again["score"], now=now)
 
 
 def _changes_profile(response: Response) -> bool:

@@ -13,6 +13,7 @@ from typing import Any
 from flask_babel import gettext as _
 from sqlalchemy import ColumnElement, func, select
 from wtforms import Form
+from wtforms.fields.core import UnboundField
 
 from core import events
 from core.db import db
@@ -59,6 +60,7 @@ def draft(survey: Survey, data: Mapping[str, Any], *, by: str, now: datetime) ->
         current_draft = SurveyVersion(survey_id=survey.id, number=_next_number(survey), created_at=now)
         db.session.add(current_draft)
     current_draft.definition = parsed.to_json()
+    current_draft.saved_at, current_draft.saved_by = now, by
     db.session.flush()
     events.record("survey.drafted", at=now, actor=by, survey=survey.id, version=current_draft.id)
     return current_draft
@@ -142,8 +144,10 @@ def form_of(version_id: int, reachable: frozenset[str]) -> type[Form]:
 
 def make_form(asked: Definition, reachable: frozenset[str]) -> type[Form]:
     """Return the form of every question that could be asked; the page and the server share it."""
-    fields = {each.key: each.field(reachable=reachable) for each in asked.questions}
-    return type("SurveyForm", (Form,), {key: field for key, field in fields.items() if field is not None})
+    fields: dict[str, UnboundField] = {}
+    for each in asked.questions:
+        fields |= each.fields(reachable=reachable)
+    return type("SurveyForm", (Form,), fields)
 
 
 def _versions_of(survey: Survey) -> Any:

@@ -10,7 +10,7 @@ from typing import Any, ClassVar, Self
 
 from flask_babel import lazy_gettext as _l
 from wtforms.fields.core import UnboundField
-from wtforms.validators import StopValidation
+from wtforms.validators import StopValidation, ValidationError
 
 from surveys.kinds.reading import KEY, Reader, Texts
 
@@ -110,6 +110,21 @@ class Question(ABC):
     def told(self, coded: Coded, language: str) -> str:
         """Return a kept answer as staff read it."""
 
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The names of its fields on the page, its own first."""
+        return (self.key,)
+
+    def fields(self, *, reachable: frozenset[str]) -> dict[str, UnboundField]:
+        """Return its fields by name; none where it cannot be asked of this customer."""
+        one = self.field(reachable=reachable)
+        return {} if one is None else {self.key: one}
+
+    def answer(self, given: Mapping[str, Any]) -> tuple[Coded, str | None]:
+        """Return the coded answer and the customer's own words, of valid fields' data by name."""
+        data = given.get(self.key)
+        return self.coded(data), str(data) if self.holds_words and data else None
+
     def tallied(self, coded: Coded) -> tuple[str, ...]:
         """Return the codes under which an answer counts in a summary of many."""
         if coded is None:
@@ -153,6 +168,16 @@ class Answered:
     def __call__(self, form: Any, field: Any) -> None:
         if field.data in (None, "", []):
             raise StopValidation(self.words)
+
+
+class NotLongerThan:
+    def __init__(self, length: int) -> None:
+        self.length = length
+
+    def __call__(self, form: Any, field: Any) -> None:
+        if len(field.data) > self.length:
+            over = len(field.data) - self.length
+            raise ValidationError(_l("This is too long for us by %(over)s characters. Please shorten it.", over=over))
 
 
 class OneOf:

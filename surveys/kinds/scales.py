@@ -18,17 +18,28 @@ BAND_OF: Final = {scoring.Band.NEGATIVE: "low", scoring.Band.NEUTRAL: "mid", sco
 
 @dataclass(frozen=True)
 class Scale(Question):
-    """A row of numbers, uncoloured: colour would lead the answer."""
+    """A row of numbers, uncoloured: colour would lead the answer.
 
+    `scale` is the version that is stored with each score: a scale with other points or another wording is another one.
+    `opens_case_at` is the highest score that opens a case where this is the survey's second scored question.
+    """
+
+    scale: ClassVar[str]
     low: Texts
     high: Texts
+    opens_case_at: int | None
 
     @classmethod
     def details(cls, reader: Reader) -> dict[str, Any]:
-        return {"low": reader.texts("low"), "high": reader.texts("high")}
+        return {
+            "low": reader.texts("low"),
+            "high": reader.texts("high"),
+            "opens_case_at": reader.get("opens_case_at"),
+        }
 
     def details_to_json(self) -> dict[str, Any]:
-        return {"low": dict(self.low), "high": dict(self.high)}
+        data: dict[str, Any] = {"low": dict(self.low), "high": dict(self.high)}
+        return data | ({} if self.opens_case_at is None else {"opens_case_at": self.opens_case_at})
 
     @property
     def values(self) -> range:
@@ -57,6 +68,7 @@ class Nps(Scale):
     kind: ClassVar[str] = "nps"
     name: ClassVar[Any] = _l("0 to 10 scale")
     metric: ClassVar[str | None] = "nps"
+    scale: ClassVar[str] = "nps-11"
 
 
 @dataclass(frozen=True)
@@ -64,6 +76,7 @@ class Csat(Scale):
     kind: ClassVar[str] = "csat"
     name: ClassVar[Any] = _l("1 to 5 scale")
     metric: ClassVar[str | None] = "csat"
+    scale: ClassVar[str] = "csat-5"
 
 
 @dataclass(frozen=True)
@@ -71,3 +84,4 @@ class Ces(Scale):
     kind: ClassVar[str] = "ces"
     name: ClassVar[Any] = _l("1 to 7 agreement")
     metric: ClassVar[str | None] = "ces"
+    scale: ClassVar[str] = "ces-2.0"

@@ -6,14 +6,11 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from flask_babel import lazy_gettext as _l
-from wtforms import TextAreaField
+from wtforms import StringField, TextAreaField
 from wtforms.fields.core import UnboundField
-from wtforms.validators import ValidationError
 
-from surveys.kinds.base import Answered, Coded, Question, clean
+from surveys.kinds.base import Answered, Coded, NotLongerThan, Question, clean
 from surveys.kinds.reading import Reader
-
-DEFAULT_LENGTH = 2000
 
 
 @dataclass(frozen=True)
@@ -21,18 +18,22 @@ class Text(Question):
     kind: ClassVar[str] = "text"
     name: ClassVar[Any] = _l("Comment")
     holds_words: ClassVar[bool] = True
+    lengths: ClassVar[tuple[int, int, int]] = (20, 10_000, 2000)  # least, most and usual
     max_length: int
 
     @classmethod
     def details(cls, reader: Reader) -> dict[str, Any]:
-        return {"max_length": reader.number("max_length", low=20, high=10_000, default=DEFAULT_LENGTH)}
+        low, high, usual = cls.lengths
+        return {"max_length": reader.number("max_length", low=low, high=high, default=usual)}
 
     def details_to_json(self) -> dict[str, Any]:
         return {"max_length": self.max_length}
 
     def field(self, *, reachable: frozenset[str]) -> UnboundField:
-        rules = [*([Answered()] if self.required else []), NotLongerThan(self.max_length)]
-        return TextAreaField(filters=[clean], validators=rules)
+        return TextAreaField(filters=[clean], validators=self.rules())
+
+    def rules(self) -> list[Any]:
+        return [*([Answered()] if self.required else []), NotLongerThan(self.max_length)]
 
     def coded(self, data: Any) -> Coded:
         """Return only whether there are words; the words themselves go to the erasable comment."""
@@ -42,11 +43,13 @@ class Text(Question):
         return "✓" if coded else ""
 
 
-class NotLongerThan:
-    def __init__(self, length: int) -> None:
-        self.length = length
+@dataclass(frozen=True)
+class Line(Text):
+    """A word or a sentence, on one line."""
 
-    def __call__(self, form: Any, field: Any) -> None:
-        if len(field.data) > self.length:
-            over = len(field.data) - self.length
-            raise ValidationError(_l("This is too long for us by %(over)s characters. Please shorten it.", over=over))
+    kind: ClassVar[str] = "line"
+    name: ClassVar[Any] = _l("Short comment")
+    lengths: ClassVar[tuple[int, int, int]] = (10, 500, 200)
+
+    def field(self, *, reachable: frozenset[str]) -> UnboundField:
+        return StringField(filters=[clean], validators=self.rules())

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import json
 from typing import Any
 
 import pytest
@@ -17,7 +16,7 @@ from surveys.definition import BadDefinition
 from surveys.versions import NothingToPublish
 from tests.factories import make_brand, make_survey
 
-NPS: dict[str, Any] = json.loads((definition.LIBRARY / "nps_after_contact.json").read_text("utf-8"))
+NPS: dict[str, Any] = definition.from_library("nps_after_contact").to_json()
 
 
 def changed(path: str, value: Any) -> dict[str, Any]:
