@@ -1,4 +1,4 @@
-"""Tables in CSV files: their encoding, delimiter and physical line numbers, read as a stream.
+"""Tables in CSV and XLSX files: their encoding, delimiter and physical line numbers, read as a stream.
 
 What is wrong with the whole file is an Unreadable, raised before the first row; what is wrong with one row is a BadRow
 among the rows, and the rows after it are read on.
@@ -12,6 +12,8 @@ import io
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import BinaryIO, Final, NamedTuple
+
+from customers import workbooks
 
 CHUNK: Final = 1 << 20
 
@@ -51,8 +53,9 @@ def open_table(file: BinaryIO, layout: FileFormat) -> tuple[list[str], Iterator[
     """Return the header as written and the rows below it, read lazily from `file`, which must be seekable.
 
     Blank lines are passed over. Raises BadFile if the file is empty, its header is broken or its encoding another one.
+    An XLSX file is known by its content, whatever `layout` says; its lines are the rows of its first sheet.
     """
-    rows = _rows(file, layout, _encoding_of(file, layout))
+    rows = _sheet(file) if workbooks.is_workbook(file) else _rows(file, layout, _encoding_of(file, layout))
     header = next(rows, None)
     if header is None:
         raise BadFile("The file is empty.")
@@ -80,6 +83,13 @@ def _rows(file: BinaryIO, layout: FileFormat, encoding: str) -> Iterator[Row | B
     finally:
         if not file.closed:
             text.detach()  # the file is the caller's to close, also while this generator still waits to be collected
+
+
+def _sheet(file: BinaryIO) -> Iterator[Row | BadRow]:
+    try:
+        return (Row(*row) for row in workbooks.rows_of(file))
+    except workbooks.NotAWorkbook as error:
+        raise BadFile(str(error)) from None
 
 
 def _checked(rows: Iterator[Row | BadRow], width: int) -> Iterator[Row | BadRow]:
