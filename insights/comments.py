@@ -49,7 +49,7 @@ def newest(asked: Asked, *, limit: int = SHOWN) -> list[Comment]:
         .order_by(Response.answered_at.desc(), Response.id.desc())
         .limit(limit)
     )
-    return [Comment(response, number) for response, number in db.session.execute(query).tuples()]
+    return [Comment(response, number) for response, number in db.session.execute(query)]
 
 
 def _restrictions(asked: Asked) -> Iterable[ColumnElement[bool]]:

@@ -247,7 +247,7 @@ def team(me: Staff) -> Team:
             select(literal(1)).where(Case.assignee_id == Staff.id, *on_desk).limit(CAP + 1).correlate(Staff).subquery()
         )
     )
-    found = db.session.execute(select(Staff.id, theirs.c.open).join(theirs, true()).where(Staff.id.in_(known))).tuples()
+    found = db.session.execute(select(Staff.id, theirs.c.open).join(theirs, true()).where(Staff.id.in_(known)))
     loads = [Load(known[staff_id], count, staff_id == me.id) for staff_id, count in found]
     loads.sort(key=lambda load: (load.share, load.staff.name))
     nobodys: Any = select(Case.id).where(Case.assignee_id.is_(None), *on_desk)

@@ -76,5 +76,5 @@ def drafts(staff: Staff) -> list[Draft]:
         .order_by(SurveyVersion.created_at.desc())
         .limit(SHOWN)
     )
-    found = db.session.execute(visibility.visible_to(staff, query, Survey.brand_id)).tuples()
+    found = db.session.execute(visibility.visible_to(staff, query, Survey.brand_id))
     return [Draft(survey, number) for survey, number in found]

@@ -74,7 +74,7 @@ def places(brand_id: int | None) -> list[Place]:
         query = query.where(Touchpoint.brand_id == brand_id)
     return [
         Place(each.id, each.key, each.name, each.icon, each.brand_id, stage, position, each.archived_at is not None)
-        for each, stage, position in db.session.execute(query).tuples()
+        for each, stage, position in db.session.execute(query)
     ]
 
 

@@ -160,10 +160,11 @@ def moved_up(rows: list[transitions.Row]) -> str:
 # The journey map
 
 
-def journey(stops: list[Stop], metric: Metric) -> tuple[list[str], list[list[Cell | None]]]:
+def journey(stops: list[Stop], lately: list[Stop], metric: Metric) -> tuple[list[str], list[list[Cell | None]]]:
     """Return the stages that have touchpoints, and rows of cells: under each stage its touchpoints."""
+    falling = {stop.place.id for stop in (*stops, *lately) if stop.direction < 0}
     columns = [
-        (stage, [_stop(stop, metric) for stop in group])
+        (stage, [_stop(stop, metric, alarm=stop.place.id in falling) for stop in group])
         for stage, group in groupby(stops, key=lambda stop: stop.place.stage)
     ]
     deepest = max((len(cells) for _stage, cells in columns), default=0)
@@ -171,17 +172,17 @@ def journey(stops: list[Stop], metric: Metric) -> tuple[list[str], list[list[Cel
     return [stage for stage, _cells in columns], rows
 
 
-def _stop(stop: Stop, metric: Metric) -> Cell:
+def _stop(stop: Stop, metric: Metric, *, alarm: bool) -> Cell:
     place, figure = stop.place, stop.figure
     named: dict[str, Any] = {"name": place.name, "icon": place.icon, "key": place.key}
     if figure.few or figure.value is None:
         return Cell(_("too few"), formats.number(figure.n) if figure.n else _("no answers"), **named)
-    return Cell(words.say(metric, figure.value), _stop_sub(stop), step(figure), alarm=stop.direction < 0, **named)
+    return Cell(words.say(metric, figure.value), _stop_sub(stop, alarm=alarm), step(figure), alarm=alarm, **named)
 
 
-def _stop_sub(stop: Stop) -> str:
+def _stop_sub(stop: Stop, *, alarm: bool) -> str:
     count = formats.number(stop.figure.n)
-    if stop.direction < 0:
+    if alarm:
         return _("%(count)s answers, falling", count=count)
     if stop.direction > 0:
         return _("%(count)s answers, rising", count=count)

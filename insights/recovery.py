@@ -13,6 +13,7 @@ from itertools import accumulate
 from typing import Any, Final
 
 from sqlalchemy import ColumnElement, Date, Select, cast, exists, func, select
+from sqlalchemy.dialects.postgresql import distinct_on
 from sqlalchemy.orm import aliased
 
 from core.db import db
@@ -151,7 +152,7 @@ def _newest_checks(asked: Asked) -> Any:
         select(OutcomeCheck.case_id, OutcomeCheck.state, OutcomeCheck.won_back)
         .join(Case, Case.id == OutcomeCheck.case_id)
         .where(OutcomeCheck.state != OutcomeState.CANCELLED, *_cohort(asked))
-        .distinct(OutcomeCheck.case_id)
+        .ext(distinct_on(OutcomeCheck.case_id))
         .order_by(OutcomeCheck.case_id, OutcomeCheck.id.desc())
         .subquery("newest_check")
     )
@@ -193,9 +194,7 @@ def goodwill(asked: Asked, *, won: WonBack) -> list[Goodwill]:
         .group_by(Reward.currency)
         .order_by(func.sum(Reward.amount_minor).desc())
     )
-    return [
-        Goodwill(int(given), won.won.k, currency, won.won.n) for currency, given in db.session.execute(query).tuples()
-    ]
+    return [Goodwill(int(given), won.won.k, currency, won.won.n) for currency, given in db.session.execute(query)]
 
 
 def first_contact(asked: Asked, *, now: datetime) -> Waiting:
@@ -206,7 +205,7 @@ def first_contact(asked: Asked, *, now: datetime) -> Waiting:
     """
     ended = func.coalesce(Case.first_contact_at, Case.resolved_at, Case.closed_at, now)
     query: Any = select(Brand.calendar_id, Case.opened_at, ended, Case.first_contact_at.is_not(None))
-    rows: Any = db.session.execute(_newest(query.join(Brand, Brand.id == Case.brand_id), asked)).tuples().all()
+    rows: Any = db.session.execute(_newest(query.join(Brand, Brand.id == Case.brand_id), asked)).all()
     rulers = {calendar: _ruler(calendar, rows, now) for calendar in {row[0] for row in rows}}
     waits = [(rulers[calendar].between(start, end), reached) for calendar, start, end, reached in rows]
     n, censored = len(waits), sum(not reached for _wait, reached in waits)

@@ -99,7 +99,7 @@ def wording_changes(asked: Asked) -> list[Change]:
         query = query.where(Survey.id.in_(asked.survey_ids))
     if asked.brand_ids:
         query = query.where(Survey.brand_id.in_(asked.brand_ids))
-    found = db.session.execute(query).tuples().all()
+    found = db.session.execute(query).all()
     return [
         Change(began, name, number)
         for began, name, number, new_id, old_id in reversed(found)

@@ -27,7 +27,7 @@ def show() -> str:
     now = clock.now()
     filters, offered, found = _found()
     metric = filters.metric
-    stages, journey = pictures.journey(found.stops, metric)
+    stages, journey = pictures.journey(found.stops, found.lately, metric)
     return render_template(
         "insights/show.html",
         found=found,

@@ -1,0 +1,199 @@
+from __future__ import annotations
+
+import csv
+import io
+from datetime import timedelta
+
+import pytest
+
+from core import clock
+from core.db import db
+from customers.models import Customer
+from insights import export, rollups
+from tests.client import Client, count_queries
+from tests.factories import make_brand, make_case, make_staff, make_team
+from tests.insights.conftest import TODAY, Shop, open_shop
+
+pytestmark = pytest.mark.usefixtures("to_noon")
+
+
+def fold() -> None:
+    rollups.fold(now=clock.now())
+    db.session.commit()
+
+
+def page(client: Client, address: str = "/insights", *, role: str = "analyst") -> str:
+    client.sign_in(make_staff(role))
+    answer = client.get(address)
+    assert answer.status_code == 200
+    return answer.get_data(as_text=True)
+
+
+def test_the_score_stands_with_its_interval_and_what_it_was_before(client: Client, shop: Shop) -> None:
+    shop.answer([10] * 90 + [0] * 10)
+    shop.answer([10] * 60 + [0] * 40, on=TODAY - timedelta(days=95))
+    fold()
+
+    html = page(client)
+
+    assert "<b>+66</b> and <b>+90</b>, 95% sure" in " ".join(html.split())  # Rocks 2016, by hand
+    assert "Before +20. The rise is real, not noise." in html
+    assert "100 answers." in html
+
+
+def test_under_thirty_answers_there_is_a_count_and_no_score(client: Client, shop: Shop) -> None:
+    shop.answer([10] * 29)
+    fold()
+
+    html = page(client)
+
+    assert "There are 29 answers in this period." in html
+    assert "+100" not in html
+
+
+def test_the_page_costs_the_same_at_ten_and_at_a_thousand_answers(client: Client, shop: Shop) -> None:
+    client.sign_in(make_staff("lead"))
+    counts = []
+    for given in ([9] * 10, [0, 5, 8, 9, 10] * 198):
+        shop.answer(given, comment="Too late.")
+        fold()
+        client.get("/insights")  # what a process reads once is read
+        with count_queries() as queries:
+            client.get("/insights")
+        counts.append(queries.count)
+
+    assert counts[0] == counts[1] <= 28, counts
+
+
+def test_filters_narrow_and_stay_in_every_link(client: Client, shop: Shop) -> None:
+    shop.answer([10] * 30)
+    shop.answer([0] * 40, language="ar")
+    fold()
+
+    html = page(client, "/insights?language=ar&days=30")
+
+    assert "40 answers." in html
+    assert "language=ar" in html.split("90 days")[0]
+    assert '<option value="ar" selected>' in html
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "/insights?from=2026-13-99&to=x&days=7&metric=joy&compare=never",
+        "/insights?from=2026-03-31&to=2026-01-01",
+        "/insights?from=0001-01-01&to=9999-12-31",
+        "/insights?touchpoint=none&brand=none&channel=%00&language=" + "x" * 300,
+        "/insights?metric=csat&compare=none",
+        "/insights?metric=ces&compare=year&days=365",
+    ],
+)
+def test_every_address_shows_a_page(client: Client, shop: Shop, address: str) -> None:
+    shop.answer([10] * 30)
+    fold()
+
+    assert "Insights" in page(client, address)
+
+
+def test_an_unknown_touchpoint_finds_nothing_rather_than_everything(client: Client, shop: Shop) -> None:
+    shop.answer([10] * 30)
+    fold()
+
+    assert "There are 0 answers in this period." in page(client, "/insights?touchpoint=moon")
+
+
+def test_a_team_of_one_brand_sees_its_own_figures_whatever_it_asks_for(client: Client, shop: Shop) -> None:
+    other = open_shop(make_brand(name="Fjord Bikes"))
+    shop.answer([10] * 31)
+    other.answer([0] * 77, comment="Never again.")
+    fold()
+    client.sign_in(make_staff("lead", team=make_team(shop.brand)))
+
+    for address in ("/insights", f"/insights?brand={other.brand.key}", f"/insights?touchpoint={other.touchpoint.key}"):
+        html = client.get(address).get_data(as_text=True)
+        assert "77" not in html
+        assert "Never again" not in html
+        assert "Fjord Bikes" not in html
+
+
+def test_words_lead_to_the_case_and_the_customer_for_those_who_may_see_them(
+    client: Client, shop: Shop, hanna: Customer
+) -> None:
+    [response_id] = shop.answer([2], comment="<b>Too</b> late.", language="de", customer_id=hanna.id)
+    case = make_case(shop.brand, response_id=response_id, customer=hanna, now=clock.now())
+    fold()
+
+    lead, analyst = page(client, role="lead"), page(client, role="analyst")
+
+    assert "&lt;b&gt;Too&lt;/b&gt; late." in lead
+    assert f'href="/desk/cases/{case.number}"' in lead
+    assert f'href="/customers/{hanna.public_id}"' in lead
+    assert "&lt;b&gt;Too&lt;/b&gt; late." in analyst
+    assert "Hanna" not in analyst
+    assert "/desk/cases/" not in analyst
+
+
+def test_happy_words_and_erased_ones_are_not_among_those_to_read(client: Client, shop: Shop) -> None:
+    shop.answer([10], comment="Lovely.")
+    shop.answer([1])
+    fold()
+
+    html = page(client)
+
+    assert "Lovely." not in html
+    assert "No unhappy words in this period." in html
+
+
+def test_everything_has_its_numbers_as_a_table(client: Client, shop: Shop) -> None:
+    shop.answer([10] * 20 + [3] * 20)
+    fold()
+
+    html = page(client)
+
+    assert html.count('<details class="data">') == 2
+    assert "Answers by score. Detractors 20, Passives 0, Promoters 20." in html
+
+
+def test_csv_holds_what_the_page_shows_and_withholds_what_it_withholds(client: Client, shop: Shop) -> None:
+    shop.answer([10] * 30 + [0] * 10)
+    shop.answer([9] * 3, on=TODAY - timedelta(days=95))
+    fold()
+    client.sign_in(make_staff("analyst"))
+
+    answer = client.get("/insights.csv")
+    rows = list(csv.DictReader(io.StringIO(answer.get_data(as_text=True).removeprefix("\ufeff"))))
+
+    assert answer.mimetype == "text/csv"
+    assert answer.headers["Content-Disposition"].endswith('.csv"')
+    assert (rows[0]["figure"], rows[0]["n"], rows[0]["value"]) == ("nps", "40", "50.0")
+    assert (rows[1]["group"], rows[1]["n"], rows[1]["value"]) == ("compared", "3", "")
+    assert {row["figure"] for row in rows} >= {"nps", "answers", "won back", "promises kept", "first contact"}
+
+
+def test_what_looks_like_a_formula_is_only_text_in_the_csv() -> None:
+    assert export._safe("=1+1") == "'=1+1"
+    assert export._safe("email") == "email"
+    assert export._safe(-3.5) == -3.5
+
+
+def test_an_agent_sees_the_page_and_exports_nothing(client: Client, shop: Shop) -> None:
+    html = page(client, role="agent")
+
+    assert "/insights.csv" not in html
+    assert client.get("/insights.csv").status_code == 403
+
+
+def test_who_is_not_signed_in_is_led_to_the_door(client: Client, shop: Shop) -> None:
+    answer = client.get("/insights")
+
+    assert answer.status_code == 302
+    assert "/login" in answer.headers["Location"]
+
+
+def test_reading_writes_nothing(client: Client, shop: Shop) -> None:
+    client.sign_in(make_staff("lead"))
+    client.get("/insights")
+    with count_queries() as queries:
+        client.get("/insights")
+
+    assert not [each for each in queries if each.lstrip().upper().startswith(("INSERT", "UPDATE", "DELETE"))]
