@@ -93,7 +93,7 @@ def _brand(calendar: Calendar) -> Brand:
         sender_address="care@northwind.example",
         reply_address="care@northwind.example",
         phone="0800 555 0142",
-        phone_hours="20:00",
+        phone_hours="08:00–20:00",
         zone="Europe/Berlin",
         currency="EUR",
         language="en",
