@@ -1,4 +1,4 @@
-"""The shop that journeys walk through: a brand with a survey, rewards and people, and how mail reaches its customers."""
+"""The shop that journeys walk through: a brand with a survey, rewards and people, and the mail its customers get."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from typing import Any, cast
 
 from flask import current_app
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Locator, Page, expect
 from sqlalchemy import select
 
 from accounts.models import Staff
@@ -73,7 +73,8 @@ class Shop:
         with clock.moved((now - clock.now()) if now else timedelta()):
             assert self.client.post(address, data={**UNHAPPY, **answers}).status_code == 303
         work()
-        return db.session.scalars(select(Case).where(Case.customer_id == customer.id).order_by(Case.id.desc())).first()
+        newest = select(Case).where(Case.customer_id == customer.id).order_by(Case.id.desc()).limit(1)
+        return db.session.scalars(newest).one()
 
     def mails(self, to: str | None) -> list[dict[str, Any]]:
         """Return the mails to an address, newest first, after all that waits was done."""
@@ -141,12 +142,16 @@ def tell_of_a_call(shop: Shop, language: str = "en") -> str:
             "language": language,
         },
     }
-    answer = shop.client.post(
-        "/api/v1/interactions", json=interaction, headers={"Authorization": f"Bearer {shop.key}"}
-    )
+    answer = shop.client.post("/api/v1/interactions", json=interaction, headers={"Authorization": f"Bearer {shop.key}"})
     assert answer.json is not None
     assert answer.json["decision"]["outcome"] == "invited", answer.json
     return address
+
+
+def address_of(case: Case) -> str:
+    """Return where the customer of a case gets mail."""
+    assert case.customer is not None and case.customer.email is not None
+    return case.customer.email
 
 
 def hanna(**more: Any) -> Customer:
@@ -191,6 +196,6 @@ def act(page: Page, name: str) -> None:
     page.get_by_role("region", name="Actions").locator("summary", has_text=name).click()
 
 
-def station(page: Page, name: str) -> Any:
+def station(page: Page, name: str) -> Locator:
     """Return one of the four stations of the case that is shown."""
     return page.get_by_role("region", name="Where this case stands").get_by_role("listitem").filter(has_text=name)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Locator, Page, expect
 from sqlalchemy import select
 
 from core import clock
@@ -58,7 +58,7 @@ def test_a_programme_goes_from_draft_to_advertised_spent_and_paused(shop: Shop, 
     assert programme.state == ProgrammeState.PAUSED
 
 
-def figure(page: Page, name: str) -> object:
+def figure(page: Page, name: str) -> Locator:
     """Return one of the three figures of the budget."""
     budget = page.get_by_role("region", name=re.compile("Budget of"))
     return budget.locator(".fig").filter(has=page.get_by_text(name, exact=True))
