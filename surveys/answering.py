@@ -9,15 +9,18 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, Final, cast
+from functools import lru_cache
+from typing import Any, Final
+from typing import cast as typed
 
-from sqlalchemy import Select, Table, exists, insert, literal, select, update
-from sqlalchemy.dialects.postgresql import insert as upsert
+from sqlalchemy import BigInteger, Select, Table, Text, bindparam, cast, exists, func, or_, select, update
+from sqlalchemy.dialects.postgresql import Insert, insert
 from wtforms import Form
 
 from core import outbox
 from core.db import db, new_public_id
 from core.errors import Gone
+from core.prepared import Prepared
 from feedback import cases
 from feedback.cases import UnhappyAnswer
 from feedback.models import Case
@@ -26,7 +29,7 @@ from surveys.kinds.base import Coded
 from surveys.models import Invitation, InvitationState, Response, ResponseState
 from surveys.opened import OPEN_STATES, Opened
 
-_invitation, _response = cast(Table, Invitation.__table__), cast(Table, Response.__table__)
+_invitation, _response = typed(Table, Invitation.__table__), typed(Table, Response.__table__)
 NO_CONTACT: Final = "none"
 
 
@@ -81,19 +84,18 @@ def read(asked: Definition, form: Form) -> Answers | None:
 def submit(
     opened: Opened, asked: Definition, answers: Answers, *, form_key: str | None = None, now: datetime
 ) -> Submitted:
-    """Keep one response and spend its link, in one statement; open a case if the customer is unhappy.
+    """Keep one response, spend its link and post what follows, in one statement; open a case for an unhappy customer.
 
-    `opened` was found with `to_answer`: it has brand and customer. Raises AlreadyAnswered for whoever comes second: the
-    row waits for the first one's commit, so exactly one response stays. Does not commit.
+    Raises AlreadyAnswered for whoever comes second: the row waits for the first one's commit, so exactly one response
+    stays. Does not commit.
     """
     row = _row(opened, asked, answers, form_key, now)
-    response_id = (
-        _insert_unlinked(row) if opened.invitation_id is None else _spend_and_insert(opened.invitation_id, row, now)
-    )
+    statement = _keeping(tuple(row), is_linked=opened.invitation_id is not None)
+    response_id = statement.run(**row, now=now).scalar_one_or_none()
     if response_id is None:
         raise AlreadyAnswered
+    outbox.rings("response.react")
     case = _open_case(opened, asked, answers, response_id, row, now)
-    outbox.later("response.react", key=str(response_id), due_at=now, response_id=response_id)
     return Submitted(response_id, row["public_id"], case)
 
 
@@ -138,43 +140,60 @@ def _further_scores(asked: Definition, answers: Answers) -> dict[str, Any]:
     }
 
 
-def _spend_and_insert(invitation_id: int, row: Mapping[str, Any], now: datetime) -> int | None:
-    """Spend the link and keep the response in one statement; None when the link was spent or is over."""
+@lru_cache(maxsize=2)
+def _keeping(names: tuple[str, ...], *, is_linked: bool) -> Prepared:
+    """Return the statement that keeps a response of these columns and posts its work; it gives the response's id.
+
+    It gives nothing to whoever finds the link spent or over, or sends an open form a second time.
+    """
+    kept = (_insert_once(names) if is_linked else _insert_unlinked(names)).returning(_response.c.id).cte("kept")
+    key, ids = cast(kept.c.id, Text), func.jsonb_build_object("response_id", kept.c.id)
+    posted = outbox.posting("response.react", kept, key=key, ids=ids).cte("posted")
+    return Prepared(select(kept.c.id).add_cte(posted))
+
+
+def _insert_once(names: Sequence[str]) -> Insert:
+    """Spend the link, and insert the response only if it could be spent."""
+    invitation_id = bindparam("invitation_id", type_=BigInteger)
+    now = bindparam("now", type_=_response.c.answered_at.type)
     spent = (
         update(_invitation)
-        .where(_invitation.c.id == invitation_id, _invitation.c.state.in_(OPEN_STATES), _invitation.c.expires_at > now)
+        .where(_invitation.c.id == invitation_id, _invitation.c.expires_at > now)
+        .where(or_(*(_invitation.c.state == state for state in OPEN_STATES)))
         .values(state=InvitationState.ANSWERED, partial={})
         .returning(_invitation.c.id)
         .cte("spent")
     )
-    values: Select[Any] = select(*(literal(value, _response.c[name].type) for name, value in row.items()))
-    kept = insert(_response).from_select(list(row), values.where(exists(select(spent.c.id)))).returning(_response.c.id)
-    return db.session.execute(kept.add_cte(spent)).scalar_one_or_none()
+    return insert(_response).from_select(list(names), _values(names).where(exists(select(spent.c.id))))
 
 
-def _insert_unlinked(row: Mapping[str, Any]) -> int | None:
-    """Keep the response of an open form; None when the same form was sent before."""
-    kept = upsert(_response).values(**row).on_conflict_do_nothing(index_elements=["form_key"])
-    return db.session.execute(kept.returning(_response.c.id)).scalar_one_or_none()
+def _insert_unlinked(names: Sequence[str]) -> Insert:
+    inserted = insert(_response).from_select(list(names), _values(names))
+    return inserted.on_conflict_do_nothing(index_elements=["form_key"])
+
+
+def _values(names: Sequence[str]) -> Select[Any]:
+    return select(*(bindparam(name, type_=_response.c[name].type) for name in names))
 
 
 def _open_case(
     opened: Opened, asked: Definition, answers: Answers, response_id: int, row: Mapping[str, Any], now: datetime
 ) -> Case | None:
     """Open a case for a score at or below its threshold; an outcome check's answer goes to its own case."""
-    unhappy, brand = asked.unhappy(answers.coded), opened.brand
-    if opened.outcome_check_id is not None or unhappy is None or brand is None:
+    unhappy = asked.unhappy(answers.coded)
+    if opened.outcome_check_id is not None or unhappy is None:
         return None
+    brand, customer = opened.people()
     answer = UnhappyAnswer(
         response_id=response_id,
         survey_id=opened.survey_id,
         question=unhappy.key,
         metric=str(unhappy.metric),
-        score=cast(int, answers.coded[unhappy.key]),
+        score=typed(int, answers.coded[unhappy.key]),
         brand=brand,
         touchpoint_id=opened.touchpoint_id,
         interaction_id=opened.interaction_id,
-        customer=opened.customer,
+        customer=customer,
         why=row["why"],
         words=answers.words,
         language=opened.language,

@@ -10,6 +10,7 @@ from typing import Any, cast
 from sqlalchemy import Row, Table, bindparam, func, select
 
 from core.db import db
+from core.prepared import Prepared
 from customers.models import Brand, Customer, Interaction, Touchpoint
 from feedback.models import Case
 from incentives.models import Reward
@@ -64,8 +65,6 @@ class Opened:
     calendar_id: int | None = None
     tier: str | None = None
     value_minor: int | None = None
-    brand: Brand | None = None  # whole rows only where a case may be opened
-    customer: Customer | None = None
 
     def can_be_answered(self, now: datetime) -> bool:
         return self.state in OPEN_STATES and (self.expires_at is None or now < self.expires_at)
@@ -78,6 +77,12 @@ class Opened:
     def reachable(self) -> frozenset[str]:
         """The ways in which this customer can be contacted."""
         return frozenset(way for way, address in (("phone", self.phone), ("email", self.email)) if address)
+
+    def people(self) -> tuple[Brand, Customer | None]:
+        """Return the whole rows of brand and customer, which opening a case needs; one statement."""
+        query = select(Brand, Customer).outerjoin(Customer, Customer.id == self.customer_id)
+        brand, customer = db.session.execute(query.where(Brand.id == self.brand_id)).one()
+        return brand, customer
 
     @property
     def first_name(self) -> str:
@@ -130,7 +135,7 @@ _BY_LINK = (
     )
     .where(_link.c.public_id == bindparam("link"))
 )
-_TO_ANSWER = _BY_LINK.add_columns(Brand, Customer)
+_FIND = Prepared(_BY_LINK)
 _BY_TOUCHPOINT = (
     select(
         Touchpoint.id.label("touchpoint_id"),
@@ -148,23 +153,15 @@ _BY_TOUCHPOINT = (
 )
 
 
-def by_link(public_id: str, *, to_answer: bool = False) -> Opened | None:
-    """Return what an invitation's link opens, in whatever state it is, in one statement.
-
-    `to_answer` brings the brand's and the customer's whole rows along, which opening a case needs.
-    """
-    sent = {"link": public_id}
-    if to_answer:
-        row: Any = db.session.execute(_TO_ANSWER, sent).one_or_none()
-    else:
-        row = db.session.connection().execute(_BY_LINK, sent).one_or_none()
+def by_link(public_id: str) -> Opened | None:
+    """Return what an invitation's link opens, in whatever state it is, in one statement."""
+    row = _FIND.run(link=public_id).one_or_none()
     return _opened(row) if row else None
 
 
-def by_touchpoint(key: str, *, to_answer: bool = False) -> Opened | None:
+def by_touchpoint(key: str) -> Opened | None:
     """Return the open form of a touchpoint: its survey without an invitation and without a customer. One statement."""
-    query = _BY_TOUCHPOINT.add_columns(Brand) if to_answer else _BY_TOUCHPOINT
-    row = db.session.execute(query.where(Touchpoint.key == key)).one_or_none()
+    row: Any = db.session.execute(_BY_TOUCHPOINT.where(Touchpoint.key == key)).one_or_none()
     if row is None or row.version_id is None:
         return None
     return _opened(row, invitation_id=None, public_id="", state=InvitationState.SENT, expires_at=None, channel="link")

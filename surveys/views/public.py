@@ -22,6 +22,7 @@ from surveys.answering import AlreadyAnswered
 from surveys.definition import Definition
 from surveys.models import InvitationState
 from surveys.opened import Opened
+from surveys.outcomes import NoQuestion
 from surveys.pages import Address
 
 blueprint = Blueprint("surveys", __name__)
@@ -59,7 +60,7 @@ def survey(token: str) -> AnyResponse | str:
 @access.link
 def answer(token: str) -> AnyResponse | str:
     """Take the answer once; a second one, also at the same moment, sees the thank-you page of the first."""
-    link = _find(token, to_answer=True)
+    link = _find(token)
     now = clock.now()
     if link.was_answered:
         return redirect(_thanks_address(token), 303)
@@ -109,9 +110,9 @@ def thank_you(token: str) -> AnyResponse | str:
     return _thank(said, stop_href=_stop_href(link))
 
 
-def _find(token: str, *, to_answer: bool = False) -> Opened:
+def _find(token: str) -> Opened:
     """Return what a link opens. Raises NotFound for what we never signed or do not keep any more."""
-    link = opened.by_link(tokens.read("survey", token), to_answer=to_answer)
+    link = opened.by_link(tokens.read("survey", token))
     if link is None:
         raise NotFound
     return link
@@ -204,7 +205,7 @@ def open_form(touchpoint: str) -> str:
 def answer_open(touchpoint: str) -> AnyResponse | str:
     """Take an answer that belongs to no customer; the same form sent twice is one response."""
     now = clock.now()
-    place = _place(touchpoint, to_answer=True)
+    place = _place(touchpoint)
     token = request.form.get("form_key", "")
     form_key = tokens.read("open", token)
     pace.check(touchpoint, request.remote_addr or "", now=now)
@@ -240,8 +241,8 @@ def open_thank_you(touchpoint: str, token: str) -> str:
     return _thank(said)
 
 
-def _place(touchpoint: str, *, to_answer: bool = False) -> Opened:
-    found = opened.by_touchpoint(touchpoint, to_answer=to_answer) if KEY.fullmatch(touchpoint) else None
+def _place(touchpoint: str) -> Opened:
+    found = opened.by_touchpoint(touchpoint) if KEY.fullmatch(touchpoint) else None
     if found is None:
         raise NotFound
     return opened.spoken(found, _language_of_stranger(found))
@@ -277,7 +278,10 @@ def case_fixed(token: str) -> AnyResponse:
     if case is None or case.link_revoked_at is not None:
         raise NotFound
     check = outcome.mark_fixed(case, now)
-    invitation = outcomes.invite_outcome(check, now=now) if check else None
+    try:
+        invitation = outcomes.invite_outcome(check, now=now) if check else None
+    except NoQuestion:  # a complaint, and the brand names no main survey: the customer's word is taken all the same
+        invitation = None
     db.session.commit()
     if invitation is None:  # nobody to ask, or closed already: the case's page says so
         return redirect(f"/c/{token}", 303)

@@ -169,14 +169,14 @@ def test_both_of_two_transactions_that_found_the_link_open_cannot_spend_it(app: 
     now = clock.now()
     asked = versions.definition_of(invitation.version_id)
     answers = answering.Answers({"nps": 9})
-    first = opened.by_link(public_id, to_answer=True)
+    first = opened.by_link(public_id)
     assert first is not None
     lost: list[bool] = []
     has_read = threading.Event()
 
     def second() -> None:
         with app.app_context():
-            mine = opened.by_link(public_id, to_answer=True)
+            mine = opened.by_link(public_id)
             assert mine is not None
             has_read.set()
             try:
@@ -198,7 +198,7 @@ def test_both_of_two_transactions_that_found_the_link_open_cannot_spend_it(app: 
 
 
 def test_an_answer_in_the_moment_the_link_runs_out_is_refused(app: Flask, invitation: Invitation) -> None:
-    link_opened = opened.by_link(invitation.public_id, to_answer=True)
+    link_opened = opened.by_link(invitation.public_id)
     assert link_opened is not None
     asked = versions.definition_of(invitation.version_id)
 
