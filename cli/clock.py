@@ -39,6 +39,7 @@ def clock(once: bool) -> None:
                 _lead(guard, stopping, last, once)
         except SQLAlchemyError as error:
             log.warning("database_away", error=type(error).__name__)
+            db.session().invalidate()
         if once:
             return
         stopping.wait(STAND_BY_SECONDS)

@@ -79,7 +79,7 @@ def worker(queue: str, burst: bool) -> None:
             _answer_bells(queue)
         except (RedisError, DBAPIError, StopRequested) as error:
             log.warning("server_away", queue=queue, error=type(error).__name__)
-            db.session.rollback()
+            db.session().invalidate()  # on a broken connection a rollback raises, too
         outbox.stopping.wait(RETRY_SECONDS)
 
 
