@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import date, timedelta
 from statistics import NormalDist
 from typing import Final
 
@@ -12,7 +12,7 @@ from sqlalchemy import select
 from core.db import db
 from customers.models import Stage, Touchpoint
 from insights import metrics
-from insights.metrics import Asked, GroupBy, Report
+from insights.metrics import Asked, GroupBy, Period, Report
 from surveys import scoring
 from surveys.scoring import Difference, Figure
 
@@ -92,22 +92,22 @@ def stops(known: list[Place], now: Report, before: Report | None) -> list[Stop]:
     return found
 
 
+def lately_and_before(end: date) -> tuple[Period, Period]:
+    """Return the last ten days up to `end`, and the eighty before them."""
+    start = end - timedelta(days=LATELY_DAYS - 1)
+    return (start, end), (start - timedelta(days=BEFORE_DAYS), start - timedelta(days=1))
+
+
+def changed(known: list[Place], lately: Report, before: Report) -> list[Stop]:
+    """Return where the last days differ from those before by more than chance explains, the worst first."""
+    found = [stop for stop in stops(known, lately, before) if stop.direction]
+    return sorted(found, key=lambda stop: (stop.direction, _value(stop)))
+
+
 def changed_lately(asked: Asked, known: list[Place]) -> list[Stop]:
-    """Return where the last ten days differ from the eighty before by more than chance explains, the worst first."""
-    lately = asked.moved(start=asked.end - timedelta(days=LATELY_DAYS - 1), end=asked.end)
-    start = lately.start - timedelta(days=BEFORE_DAYS)
-    earlier = asked.moved(start=start, end=lately.start - timedelta(days=1))
-    now, before = (metrics.counts_by(each, GroupBy.TOUCHPOINT) for each in (lately, earlier))
-    found = [
-        Stop(
-            place,
-            scoring.figure(asked.metric, now.get(place.id, {})),
-            scoring.figure(asked.metric, before.get(place.id, {})),
-            len(known),
-        )
-        for place in known
-    ]
-    return sorted((stop for stop in found if stop.direction), key=lambda stop: (stop.direction, _value(stop)))
+    """Return where the last ten days differ from the eighty before; two statements."""
+    lately, before = metrics.reports(asked, lately_and_before(asked.end), group_by=GroupBy.TOUCHPOINT)
+    return changed(known, lately, before)
 
 
 def _value(stop: Stop) -> float:

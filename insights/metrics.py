@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, timedelta
 from enum import StrEnum
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement, func, select
+from sqlalchemy import ColumnElement, func, or_, select
 
 from core.db import db
 from core.errors import BadInput
@@ -20,6 +20,7 @@ from surveys.models import Survey, SurveyVersion
 from surveys.scoring import Figure, Metric
 
 Counts = dict[int, int]
+Period = tuple[date, date]  # first and last day
 
 
 class GroupBy(StrEnum):
@@ -96,14 +97,40 @@ def report(asked: Asked, *, group_by: GroupBy | None = None) -> Report:
     if group_by is None:
         counts = _counts(asked)
         return Report(scoring.figure(asked.metric, counts), counts)
-    grouped = _grouped(asked, group_by)
+    return reports(asked, [(asked.start, asked.end)], group_by=group_by)[0]
+
+
+def reports(asked: Asked, periods: Sequence[Period], *, group_by: GroupBy) -> list[Report]:
+    """Return a report for each period (first and last day), whatever the period of `asked`; in two statements as well.
+
+    Days that lie in several of the periods are read once.
+    """
+    counted = counts_in(asked, periods, group_by=group_by)
+    names = _names(group_by, {value for grouped in counted for value in grouped})
+    return [_report(asked, grouped, names) for grouped in counted]
+
+
+def counts_in(asked: Asked, periods: Sequence[Period], *, group_by: GroupBy) -> list[dict[Any, Counts]]:
+    """Return, for each period, counts of scores by the raw value of a group, an id or a word; one statement."""
+    column = _column(group_by)
+    within = [Rollup.day.between(*period) for period in periods]
+    sums: list[Any] = [func.sum(Rollup.count).filter(each) for each in within]
+    query: Any = select(column, Rollup.score, *sums).where(or_(*within), *_restrictions(asked))
+    found: list[dict[Any, Counts]] = [defaultdict(dict) for _ in periods]
+    for value, score, *counts in db.session.execute(query.group_by(column, Rollup.score)):
+        for grouped, count in zip(found, counts, strict=True):
+            if count:
+                grouped[value][score] = int(count)
+    return found
+
+
+def _report(asked: Asked, grouped: Mapping[Any, Counts], names: Mapping[Any, tuple[str, str]]) -> Report:
     total: Counts = defaultdict(int)
     for counts in grouped.values():
         for score, count in counts.items():
             total[score] += count
-    keys = _names(group_by, grouped)
     groups = [
-        Group(*keys[value], scoring.figure(asked.metric, counts), counts)
+        Group(*names[value], scoring.figure(asked.metric, counts), counts)
         for value, counts in sorted(grouped.items(), key=lambda item: str(item[0]))
     ]
     return Report(scoring.figure(asked.metric, total), dict(total), tuple(groups))
@@ -114,15 +141,9 @@ def rolling(asked: Asked, *, days: int, step: int, breaks: Collection[date] = ()
 
     No window reaches back over one of `breaks`, the days on which another wording began.
     """
-    wider = asked.moved(start=asked.start - timedelta(days=days), end=asked.end)
-    by_day = _grouped(wider, GroupBy.DAY)
+    [by_day] = counts_in(asked, [(asked.start - timedelta(days=days), asked.end)], group_by=GroupBy.DAY)
     ends = [asked.end - timedelta(days=step * back) for back in range((asked.end - asked.start).days // step + 1)]
     return [(end, scoring.figure(asked.metric, _window(by_day, end, days, breaks))) for end in reversed(ends)]
-
-
-def counts_by(asked: Asked, group_by: GroupBy) -> Mapping[Any, Counts]:
-    """Return counts of scores by the raw value of a group, an id or a word, in one statement."""
-    return _grouped(asked, group_by)
 
 
 def survey_ids(key: str | None) -> tuple[int, ...]:
@@ -145,17 +166,9 @@ def _window(by_day: Mapping[Any, Counts], end: date, days: int, breaks: Collecti
 
 
 def _counts(asked: Asked) -> Counts:
-    query = select(Rollup.score, func.sum(Rollup.count)).where(*_restrictions(asked)).group_by(Rollup.score)
+    within = Rollup.day.between(asked.start, asked.end)
+    query = select(Rollup.score, func.sum(Rollup.count)).where(within, *_restrictions(asked)).group_by(Rollup.score)
     return {score: int(count) for score, count in db.session.execute(query)}
-
-
-def _grouped(asked: Asked, group_by: GroupBy) -> dict[Any, Counts]:
-    column = _column(group_by)
-    query = select(column, Rollup.score, func.sum(Rollup.count)).where(*_restrictions(asked))
-    grouped: dict[Any, Counts] = defaultdict(dict)
-    for value, score, count in db.session.execute(query.group_by(column, Rollup.score)):
-        grouped[value][score] = int(count)
-    return grouped
 
 
 def _column(group_by: GroupBy) -> ColumnElement[Any]:
@@ -167,7 +180,6 @@ def _column(group_by: GroupBy) -> ColumnElement[Any]:
 
 
 def _restrictions(asked: Asked) -> Iterable[ColumnElement[bool]]:
-    yield Rollup.day.between(asked.start, asked.end)
     yield Rollup.metric == asked.metric
     yield Rollup.kind == asked.kind
     for column, wanted in (

@@ -1,13 +1,16 @@
-"""Roll-ups: counts of scores a day, so that a page costs the same whatever the number of responses."""
+"""Roll-ups, so that a page costs the same whatever the number of responses; and files that somebody is importing."""
 
 from __future__ import annotations
 
-from datetime import date
+from datetime import date, datetime
+from enum import StrEnum
 
-from sqlalchemy import Index, SmallInteger
-from sqlalchemy.orm import Mapped, mapped_column
+from sqlalchemy import ForeignKey, Index, SmallInteger
+from sqlalchemy.orm import Mapped, mapped_column, relationship
 
-from core.db import Model
+from core.db import Id, Json, Model, PublicId
+from core.files import File
+from customers.models import Brand, ImportRun
 
 
 class Rollup(Model):
@@ -71,3 +74,42 @@ class Invited(Model):
     outcome: Mapped[str] = mapped_column(primary_key=True)
     reason: Mapped[str] = mapped_column(primary_key=True)
     count: Mapped[int] = mapped_column(default=0)
+
+
+class UploadState(StrEnum):
+    CHOOSING = "choosing"  # its columns are not matched yet
+    READY = "ready"  # matched: it can be tried and started
+    TRYING = "trying"
+    TRIED = "tried"
+    RUNNING = "running"
+    REFUSED = "refused"  # what the rows name contradicts what is here; `wrong` says what
+    DONE = "done"
+
+
+class Upload(Model):
+    """A file that somebody imports on a page: how it looks, its mapping, what a trial told, how far the import is.
+
+    The run's own row (ImportRun) is what the import goes on from; this one is what the page shows of it.
+    """
+
+    __tablename__ = "import_upload"
+    __table_args__ = (Index("ix_import_upload_created_at", "created_at"),)
+    id: Mapped[Id]
+    public_id: Mapped[PublicId]
+    file_id: Mapped[int] = mapped_column(ForeignKey("file.id"))
+    file: Mapped[File] = relationship()
+    brand_id: Mapped[int | None] = mapped_column(ForeignKey("brand.id"))  # where one was chosen
+    brand: Mapped[Brand | None] = relationship()
+    look: Mapped[Json]  # customers.looks.Look; emptied when the file is
+    kind: Mapped[str | None]
+    mapping: Mapped[Json]  # the table that a mapping file holds, with one kind
+    state: Mapped[str] = mapped_column(default=UploadState.CHOOSING)
+    turn: Mapped[int] = mapped_column(default=0)  # how often it was tried or started; part of the work's key
+    told: Mapped[Json]  # counts of the last trial or of the import so far, and its first refusals
+    wrong: Mapped[str | None]
+    run_id: Mapped[int | None] = mapped_column(ForeignKey("import_run.id", ondelete="SET NULL"))
+    run: Mapped[ImportRun | None] = relationship()
+    by: Mapped[str]
+    created_at: Mapped[datetime]
+    begun_at: Mapped[datetime | None]  # of the trial or the import that is under way, or was last
+    finished_at: Mapped[datetime | None]

@@ -43,10 +43,12 @@ class Overview:
 
 
 def overview(asked: Asked, filters: Filters, offered: Choices, *, now: datetime) -> Overview:
-    """Return the page's figures in at most eighteen statements, whatever the number of answers."""
+    """Return the page's figures in at most fifteen statements, whatever the number of answers."""
     compared = before(filters, asked)
-    report = metrics.report(asked, group_by=GroupBy.TOUCHPOINT)
-    earlier = metrics.report(compared, group_by=GroupBy.TOUCHPOINT) if compared else None
+    periods = [(asked.start, asked.end), *journey.lately_and_before(asked.end)]
+    periods += [(compared.start, compared.end)] if compared else []
+    report, lately, until_then, *rest = metrics.reports(asked, periods, group_by=GroupBy.TOUCHPOINT)
+    earlier = rest[0] if rest else None
     wanted = [place for place in offered.places if not asked.touchpoint_ids or place.id in asked.touchpoint_ids]
     wanted = [place for place in wanted if not asked.brand_ids or place.brand_id in asked.brand_ids]
     return Overview(
@@ -59,6 +61,6 @@ def overview(asked: Asked, filters: Filters, offered: Choices, *, now: datetime)
         rates=rates.rates(asked),
         moves=transitions.transitions(asked),
         stops=journey.stops(wanted, report, earlier),
-        lately=journey.changed_lately(asked, wanted),
+        lately=journey.changed(wanted, lately, until_then),
         comments=comments.newest(asked),
     )
