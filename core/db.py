@@ -1,7 +1,8 @@
-"""The database: one declarative base, column types that carry their meaning, and the conventions for names of constraints."""
+"""The database: one declarative base, column types that carry their meaning, conventions for names of constraints."""
 
 from __future__ import annotations
 
+import re
 import secrets
 import time
 from datetime import date, datetime
@@ -28,12 +29,18 @@ from sqlalchemy.orm import DeclarativeBase, mapped_column, registry
 from sqlalchemy.pool import ConnectionPoolEntry, PoolProxiedConnection
 
 PUBLIC_ID_BYTES = 16
+_PUBLIC_ID = re.compile(r"[A-Za-z0-9_-]{22}")
 RESTED_SECONDS = 1.0  # a pooled connection that was not used for so long is asked whether it lives
 
 
 def new_public_id() -> str:
     """Return 22 random URL-safe characters (128 bits): they show neither order nor time."""
     return secrets.token_urlsafe(PUBLIC_ID_BYTES)
+
+
+def is_public_id(text: str) -> bool:
+    """Whether a text from an address can name a row at all; some, such as one with NUL, PostgreSQL refuses to read."""
+    return _PUBLIC_ID.fullmatch(text) is not None
 
 
 class Moment(TypeDecorator[datetime]):

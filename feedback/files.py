@@ -13,7 +13,7 @@ from sqlalchemy import insert, select
 from werkzeug.datastructures import FileStorage
 
 from core import file_kinds, files, formats
-from core.db import db
+from core.db import db, is_public_id
 from core.errors import NotFound, Refusal
 from core.files import File
 from feedback.models import Attachment, Case
@@ -42,7 +42,14 @@ class Upload:
 
 def checked(sent: Sequence[FileStorage]) -> list[Upload]:
     """Return what was sent, by its content, or raise BadFile for the first that we do not take."""
-    chosen = [each for each in sent if each.filename]  # browsers send an empty part where nothing was chosen
+    try:
+        return _all_checked([each for each in sent if each.filename])  # browsers send an empty part for no file
+    finally:
+        for each in sent:
+            each.close()  # large ones lie in a file on disk until then
+
+
+def _all_checked(chosen: Sequence[FileStorage]) -> list[Upload]:
     if len(chosen) > MOST_FILES:
         raise BadFile(
             _(
@@ -135,7 +142,7 @@ def find(case: Case, public_id: str) -> File:
         .join(Attachment, Attachment.file_id == File.id)
         .where(File.public_id == public_id, Attachment.case_id == case.id, File.erased_at.is_(None))
     )
-    file = db.session.scalar(query)
+    file = db.session.scalar(query) if is_public_id(public_id) else None
     if file is None:
         raise NotFound
     return file

@@ -6,9 +6,10 @@ from calendar import monthrange
 from datetime import date
 from typing import Final
 
+from babel.dates import format_date
 from flask_babel import gettext as _
 
-from core import formats
+from core import formats, i18n
 from core.errors import Refusal
 
 EARLIEST_YEAR: Final = 1990
@@ -39,11 +40,13 @@ def read(day: str, month: str, year: str, *, today: date) -> str:
 
 
 def shown(happened_on: str) -> str:
-    """Return "11 November 2025", "11/2025" or "2025" for what `read` returned."""
-    parts = happened_on.split("-")
+    """Return "11 November 2025", "November 2025" or "2025" for what `read` returned."""
+    parts = [int(part) for part in happened_on.split("-")]
     if len(parts) == 3:
         return formats.day(date.fromisoformat(happened_on), "full")
-    return formats.digits("/".join(reversed(parts)))
+    if len(parts) == 2:
+        return formats.digits(format_date(date(parts[0], parts[1], 1), format="LLLL y", locale=i18n.language()))
+    return formats.digits(parts[0])
 
 
 def _exact(year: int, month: str, day: str, today: date) -> str:

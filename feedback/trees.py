@@ -14,7 +14,7 @@ from flask_babel import gettext as _
 from sqlalchemy import select, text
 
 from core import events
-from core.db import db
+from core.db import db, is_public_id
 from core.errors import NotFound, Refusal
 from feedback.actors import By, actor_of
 from feedback.models import Category, RootCause
@@ -65,7 +65,7 @@ def _down(node: Node, below: dict[int | None, list[Node]], above: tuple[str, ...
 
 def find(kind: type[AnyNode], public_id: str) -> AnyNode:
     """Return a node or raise NotFound."""
-    node = db.session.scalar(select(kind).where(kind.public_id == public_id))
+    node = db.session.scalar(select(kind).where(kind.public_id == public_id)) if is_public_id(public_id) else None
     if node is None:
         raise NotFound
     return node

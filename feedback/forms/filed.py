@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from flask_babel import gettext as _
 from flask_babel import lazy_gettext as _l
 from flask_wtf import FlaskForm
 from wtforms import SelectField, StringField
@@ -31,4 +32,6 @@ class FiledForm(ComplaintForm, FlaskForm):
         """Set the choices of brand, category and language."""
         for name, values in choices.items():
             self[name].choices = [SelectChoice(value, label) for value, label in values]
+        self.via.label.text, self.name.label.text = _("How to reach them"), _("Their name")
+        self.email.label.text, self.at.label.text = _("Their e-mail address"), _("When suits them best")
         return self

@@ -112,6 +112,8 @@ def _page(
         brand=brand,
         problems=found,
         lost_files=lost_files,
+        most_files=files.MOST_FILES,
+        most_megabytes=files.MOST_MEGABYTES,
         hours=complaints.hours_to_contact(brand, language=i18n.language()),
         example=formats.local(clock.now() - timedelta(days=3)),
         action=url_for("complaints.file", **_kept_arguments()),

@@ -15,7 +15,7 @@ from werkzeug.wrappers import Response
 from accounts import visibility
 from core import access, clock, i18n
 from core import files as core_files
-from core.db import db
+from core.db import db, is_public_id
 from core.errors import NotFound
 from customers.models import Brand, Customer
 from feedback import cases, complaints, files, trees
@@ -128,6 +128,8 @@ def _customer(text: str) -> Customer | None:
 
 
 def _by_public_id(public_id: str) -> Customer | None:
+    if not is_public_id(public_id):
+        return None
     return db.session.scalar(select(Customer).where(Customer.public_id == public_id, Customer.erased_at.is_(None)))
 
 

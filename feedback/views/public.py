@@ -103,6 +103,8 @@ def _page(case: Case, token: str, form: CustomerReplyForm) -> str:
         told=public.timeline(case, promises, entries.of(case.id), rewards, now=now),
         can_decide=case.state != CaseState.CLOSED and case.fixed_at is None,
         form=form,
+        most_files=files.MOST_FILES,
+        most_megabytes=files.MOST_MEGABYTES,
         fixed_href=url_for("surveys.case_fixed", token=token, **_asked_language()),
         not_fixed_href=url_for("case_page.not_fixed", token=token, **_asked_language()),
         reply_href=url_for("case_page.reply", token=token, **_asked_language()),

@@ -1,0 +1,69 @@
+"""What a file is shows its content alone."""
+
+from __future__ import annotations
+
+import time
+
+import pytest
+
+from core.file_kinds import JPEG, PDF, recognise, written_name
+from tests.feedback.files_made import HONEST, HOSTILE, boxes, jpeg, pdf, png
+
+
+@pytest.mark.parametrize("name", HONEST)
+def test_an_honest_file_is_known_by_its_content(name: str) -> None:
+    content, content_type = HONEST[name]
+
+    kind = recognise(content)
+
+    assert kind is not None
+    assert kind.content_type == content_type
+    assert name.rpartition(".")[2].lower() in kind.endings
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+def test_a_file_that_is_something_else_or_two_things_at_once_is_none(name: str) -> None:
+    assert recognise(HOSTILE[name]) is None
+
+
+@pytest.mark.parametrize("content", [png(), jpeg(), boxes(b"isom"), pdf(), b"RIFF", b"GIF89a"])
+def test_no_cut_of_a_file_breaks_the_reader(content: bytes) -> None:
+    for length in range(len(content)):
+        recognise(content[:length])
+
+
+def test_a_large_film_is_looked_through_quickly() -> None:
+    film = boxes(b"isom", more=bytes(range(256)) * (20 * 4096 - 1))
+
+    started = time.perf_counter()
+    kind = recognise(film)
+
+    assert kind is not None
+    assert time.perf_counter() - started < 3
+
+
+@pytest.mark.parametrize(
+    ("name", "written"),
+    [
+        ("pole.jpg", "pole.jpg"),
+        ("pole.JPEG", "pole.jpeg"),
+        ("page.html", "page.html.jpg"),
+        ("setup.exe", "setup.exe.jpg"),
+        ("../../etc/passwd", "_.._etc_passwd.jpg"),
+        ("C:\\fakepath\\a.jpg", "C__fakepath_a.jpg"),
+        ("a\r\nSet-Cookie: x=1.jpg", "aSet-Cookie_ x=1.jpg"),
+        ("gpj\u202eexe.jpg", "gpjexe.jpg"),
+        ("", "file.jpg"),
+        (".jpg", "jpg.jpg"),
+        ("...", "file.jpg"),
+        ("قطب.jpg", "قطب.jpg"),
+        ("a\ud800b.jpg", "a_b.jpg"),
+        ("x" * 500 + ".jpg", "x" * 120 + ".jpg"),
+    ],
+)
+def test_a_name_is_made_safe_to_save_under(name: str, written: str) -> None:
+    assert written_name(name, JPEG) == written
+
+
+def test_a_pdf_keeps_its_ending() -> None:
+    assert written_name("Rechnung 11.2025.pdf", PDF) == "Rechnung 11.2025.pdf"
