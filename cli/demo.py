@@ -40,14 +40,20 @@ def main() -> None:
     _check_port(options.port)
     started = time.monotonic()
     _say("Starting PostgreSQL and Valkey …")
-    app = _application(var, options.port)
+    _start_servers(var, options.port)
+    children = Children()
+    is_ready = not options.fresh and _is_prepared()
+    if is_ready:  # the web server and this process then load the application at the same time
+        children.start_web(options.port)
+    app = _application()
     with app.app_context():
         if options.fresh:
             _empty()
-        _prepare(app, small=options.small)
+        if not is_ready:
+            _prepare(app, small=options.small)
         handed_out = _write_logins(var, options.port)
-    children = Children()
-    children.start_web(options.port)
+    if not is_ready:
+        children.start_web(options.port)
     for command in (*(["worker", queue] for queue in ("messages", "rewards", "reactions", "reports")), ["clock"]):
         children.fork(lambda command=command: _run(app, command))  # type: ignore[misc]  # bound now, not when it runs
     _wait_for(f"http://127.0.0.1:{options.port}/healthz", children)
@@ -91,8 +97,8 @@ def _check_port(port: int) -> None:
         time.sleep(0.2)
 
 
-def _application(var: pathlib.Path, port: int) -> Any:
-    """Return the application on the demo's own servers; children find the same settings in their environment."""
+def _start_servers(var: pathlib.Path, port: int) -> None:
+    """Start the demo's own servers; children find the same settings in their environment."""
     from core.embedded import Embedded  # only now is it clear that servers are wanted
 
     if not (os.environ.get("DATABASE_URL") and os.environ.get("REDIS_URL")):
@@ -104,6 +110,23 @@ def _application(var: pathlib.Path, port: int) -> Any:
         "AMENDS_BASE_URL": f"http://127.0.0.1:{port}",
         "AMENDS_OUTCOME_DELAY_DAYS": "0",
     }
+
+
+def _is_prepared() -> bool:
+    """Whether the newest migration ran and a year was written, asked without loading the application."""
+    import psycopg  # only now is there a server to ask
+
+    newest = max(path.name[:4] for path in (ROOT / "migrations/versions").glob("0*.py"))
+    query = "SELECT version_num FROM alembic_version WHERE EXISTS (SELECT FROM brand)"
+    with psycopg.connect(os.environ["DATABASE_URL"].replace("+psycopg", "", 1)) as connection:
+        try:
+            found = connection.execute(query).fetchone()
+        except psycopg.errors.UndefinedTable:
+            return False
+    return found is not None and found[0] == newest
+
+
+def _application() -> Any:
     import wsgi  # after the environment is set
 
     return wsgi.create_app()
