@@ -62,7 +62,7 @@ class HoursField(StringField):
         if end <= start:
             raise StopValidation(
                 _(
-                    "%(text)s ends before it starts. For hours past midnight, write until 24:00, and go on the next day.",
+                    "%(text)s ends before it starts. For hours past midnight, write to 24:00, and go on the next day.",
                     text=text,
                 )
             )

@@ -49,9 +49,10 @@ class EditForm(FlaskForm):
     conflict: list[Difference] | None = None
 
     @classmethod
-    def of(cls, values: Mapping[str, Any]) -> Any:
-        """Return the form of the state `values`, by field name, or what was posted."""
-        form = cls(data={**values, "seen": mark_of(values)})
+    def of(cls, values: Mapping[str, Any], *, prefix: str = "", posted: bool = True) -> Any:
+        """Return the form of the state `values`, by field name, or what was posted to it (`posted` False: not here)."""
+        given: dict[str, Any] = {} if posted else {"formdata": None}
+        form = cls(data={**values, "seen": mark_of(values)}, prefix=prefix, **given)
         form.current = values
         return form
 

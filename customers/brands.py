@@ -63,7 +63,7 @@ def create(key: str, data: BrandData, *, zone: str, by: str, now: datetime) -> B
 
 def change(brand: Brand, data: BrandData, *, by: str, now: datetime) -> None:
     """Change a brand; pages and mails show it from their next one on."""
-    changed = editing.apply(brand, _columns(data))
+    changed = [name for name in editing.apply(brand, _columns(data)) if name != "calendar_id"]
     db.session.flush()
     if changed:
         events.record("brand.changed", at=now, actor=by, brand=brand.id, fields=changed)

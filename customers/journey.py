@@ -42,8 +42,9 @@ def archived() -> Sequence[Stage]:
 
 def touchpoints_in_use() -> dict[int, int]:
     """Return how many touchpoints in use stand on each stage, by its id."""
-    query = select(Touchpoint.stage_id, func.count()).where(Touchpoint.archived_at.is_(None))
-    return dict(db.session.execute(query.group_by(Touchpoint.stage_id)).tuples())
+    count = func.count().label("touchpoints")
+    query = select(Touchpoint.stage_id, count).where(Touchpoint.archived_at.is_(None)).group_by(Touchpoint.stage_id)
+    return {row.stage_id: row.touchpoints for row in db.session.execute(query)}
 
 
 def add(name: str, *, by: str, now: datetime) -> Stage:

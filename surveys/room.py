@@ -6,13 +6,15 @@ from flask import Flask
 from flask_babel import lazy_gettext as _l
 
 from core import frame
+from customers import brands
 from surveys import (  # imported so that migrations know the tables and the outbox its handlers
     invitations,  # noqa: F401
     models,  # noqa: F401
     outcomes,  # noqa: F401
     reactions,  # noqa: F401
+    ruling,
 )
-from surveys.views import public, staff
+from surveys.views import public, staff, touchpoints
 
 
 def init_app(app: Flask) -> None:
@@ -20,4 +22,6 @@ def init_app(app: Flask) -> None:
     app.register_blueprint(public.blueprint)
     app.register_blueprint(public.brands)
     app.register_blueprint(staff.blueprint)
+    app.register_blueprint(touchpoints.blueprint)
+    brands.main_surveys_told_by(ruling.main_surveys)
     frame.add(frame.Entry("survey_books.index", _l("Surveys"), "form", "surveys.see", 50))

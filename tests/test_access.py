@@ -65,6 +65,7 @@ WHO = {
 OPENS = {
     "brand_settings.one",
     "calendar_settings.one",
+    "deadline_settings.last",
     "case.show",
     "case_page.show",
     "customers.show",
@@ -76,6 +77,7 @@ OPENS = {
     "settings.person",
     "surveys.survey",
     "team_settings.one",
+    "touchpoint_settings.one",
     "welcome.show",
 }
 NOBODY_ID = "A" * 22  # has the shape of a public id, and names nothing
@@ -260,6 +262,7 @@ def arguments(app: Flask) -> dict[str, dict[str, Any]]:
         "/settings/keys/": {"public_id": key.public_id},
         "/settings/brands/": {"key": touchpoint.brand.key},
         "/settings/calendars/": {"public_id": touchpoint.brand.calendar.public_id},
+        "/settings/touchpoints/": {"key": touchpoint.key},
         "/settings/teams/": {"public_id": make_team(touchpoint.brand).public_id},
         "/welcome/": {"token": welcome_link(newcomer).rpartition("/")[2]},
         "/api/v1/metrics/": {"name": "nps", "metric": "nps"},
