@@ -1,4 +1,4 @@
-"""`import interactions|responses|complaints FILE --mapping FILE.toml`: other people's CSV files, taken in once."""
+"""`import interactions|responses|complaints FILE --mapping FILE.toml`: other people's tables, taken in once."""
 
 from __future__ import annotations
 
@@ -13,23 +13,17 @@ from typing import Any, BinaryIO, Final
 import click
 from sqlalchemy import select
 
-from core import clock
+from core import clock, spreadsheets
 from core.db import db
 from customers import importing, mapping
-from customers.importing import Importer, InteractionImporter, Job, Progress
+from customers.importing import Importer, Job, Progress
 from customers.mapping import Kind, Mapping, RowProblem
 from customers.models import ImportRefusal
 from customers.places import Places
 from customers.tables import Unreadable
-from feedback.importing import ComplaintImporter
 from insights import rollups
-from surveys.importing import ResponseImporter
+from insights.uploads import IMPORTERS
 
-IMPORTERS: Final[dict[Kind, type[Importer[Any]]]] = {
-    Kind.INTERACTIONS: InteractionImporter,
-    Kind.RESPONSES: ResponseImporter,
-    Kind.COMPLAINTS: ComplaintImporter,
-}
 SHOWN: Final = 20
 REFUSED: Final = 3
 """The exit code when everything is done and rows were refused; 1: nothing was taken, the file or mapping is wrong."""
@@ -65,7 +59,7 @@ def import_(
     batch: int,
     quiet: bool,
 ) -> None:
-    """Take the rows of a CSV file in, each once: run again it goes on where it was interrupted, or changes nothing.
+    """Take the rows of a CSV or XLSX file in, each once: run again it goes on where it stopped, or changes nothing.
 
     Nothing is sent, rewarded or escalated. Exit codes: 0 all rows are here, 3 some were refused, 1 the file or the
     mapping cannot be used.
@@ -205,15 +199,10 @@ class _Problems:
         with path.open("w", newline="", encoding="utf-8") as file:
             writer = csv.writer(file)
             writer.writerow(["line", "column", "reason"])
-            writer.writerows((each.line, _harmless(each.column or ""), _harmless(each.reason)) for each in self.found)
+            writer.writerows(map(spreadsheets.harmless, each) for each in self.found)
 
 
 def _kept(run_id: int) -> list[RowProblem]:
     query = select(ImportRefusal.line, ImportRefusal.column, ImportRefusal.reason)
     rows = db.session.execute(query.where(ImportRefusal.import_id == run_id).order_by(ImportRefusal.id))
     return [RowProblem(*row) for row in rows]
-
-
-def _harmless(text: str) -> str:
-    """Return a cell that no spreadsheet takes for a formula."""
-    return f"'{text}" if text.startswith(("=", "+", "-", "@", "\t", "\r")) else text

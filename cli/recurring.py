@@ -14,7 +14,7 @@ from core import clock, outbox
 from core.db import db
 from feedback import clocks, outcome, promises
 from incentives import rewards
-from insights import rates, rollups
+from insights import rates, rollups, uploads
 from notifications import delivery
 from surveys import invitations
 
@@ -75,6 +75,7 @@ JOBS = (
     Job("send messages whose work was lost", timedelta(seconds=60), _rows(delivery.send_lost)),
     Job("ask for outcomes whose work was lost", timedelta(seconds=60), _rows(outcome.ask_lost)),
     Job("forget calls of the API", timedelta(minutes=10), _rows(idempotency.forget)),
+    Job("forget files that were never imported", timedelta(hours=1), _rows(uploads.forget)),
     Job("forget done work", timedelta(minutes=10), _forget),
 )
 

@@ -321,12 +321,12 @@ def table_of(kind: Kind, typed: Mapping[str, Any], look: Look | None) -> tuple[d
         elif slot.needed:
             faults[f"{slot.slug}__column"] = _("Choose the column of “%(field)s”.", field=slot.label)
     _put_value(kind, inner, typed, faults)
-    key = list(typed.get("key") or ())
+    key = [name for name in typed.get("key") or () if name]
     if key:
         inner["key"] = key
     elif kind is not Kind.INTERACTIONS and "reference" not in inner:
         faults["key"] = _("Choose the columns that tell one row from another, such as its number.")
-    if attributes := list(typed.get("attributes") or ()):
+    if attributes := [name for name in typed.get("attributes") or () if name]:
         inner["attributes"] = attributes
     return {**_whole(typed), str(kind): inner}, faults
 
@@ -545,6 +545,8 @@ def _input_of_path(kind: Kind, path: str) -> list[str]:
     if path.startswith("file."):
         return [path.removeprefix("file.")]
     for slot in slots_of(kind):
+        if path == slot.name and slot.is_moment:
+            return [f"{slot.slug}__format"]
         if path == slot.name or path.startswith(f"{slot.name}."):
             part = path.removeprefix(slot.name).lstrip(".").split(".")[0]
             return [f"{slot.slug}__{_PART_OF.get(part, part if part in PARTS else 'column')}"]

@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any, Final
 
+from flask_babel import gettext as _
 from flask_babel import lazy_gettext as _l
 
 from core import formats
@@ -76,6 +77,8 @@ def _told(record: Record) -> dict[str, str]:
 def _text(value: Any) -> str:
     if value is None or value is False:
         return ""
+    if value is True:
+        return _("yes")
     if isinstance(value, datetime):
         return f"{formats.day(value, 'dated')}, {formats.time(value)}"
     if isinstance(value, Money):
@@ -84,5 +87,5 @@ def _text(value: Any) -> str:
         return ", ".join(text for text in asdict(value).values() if text)
     if isinstance(value, dict):
         return "; ".join(f"{name}: {text}" for name, text in value.items())[:LONGEST]
-    text = formats.number(value) if isinstance(value, int) and value is not True else str(value)
+    text = formats.number(value) if isinstance(value, int) else str(value)
     return text if len(text) <= LONGEST else f"{text[: LONGEST - 1]}…"

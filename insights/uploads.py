@@ -15,6 +15,7 @@ from typing import Any, Final
 
 from flask_babel import gettext as _
 from sqlalchemy import delete, select
+from sqlalchemy.orm import joinedload
 
 from accounts import visibility
 from accounts.models import Staff
@@ -227,15 +228,17 @@ def _another_first() -> None:
 def _take(upload: Upload, items: Sequence[Item]) -> datetime | None:
     dry, until = upload.state == UploadState.TRYING, clock.now() + STEP
     importer, before = _importer(upload, _checked(upload)), dict(upload.told)
-    upload.told = {}
+    upload.told, first = {}, None
     for progress in importing.take(io.BytesIO(_content(upload)), importer, _job(upload), now=clock.now(), dry=dry):
+        first = progress.tally.next_line if first is None else first
         _note(upload, progress, importer, before if progress.resumed_at else {})
         outbox.renew(items, now=clock.now())
         db.session.refresh(upload, ["state"])
         if upload.state not in UNDER_WAY:
             return None
         # Without a run there is no line to go on from: a repeated import, which writes nothing, ends in one go.
-        if outbox.stopping.is_set() or (progress.run_id and not dry and clock.now() > until):
+        has_moved = bool(progress.run_id) and not dry and progress.tally.next_line > first
+        if outbox.stopping.is_set() or (has_moved and clock.now() > until):
             return clock.now()
     _end(upload, items, dry=dry)
     return None
@@ -311,7 +314,8 @@ def _work_key(upload: Upload) -> str:
 
 def under_way(staff: Staff) -> list[Upload]:
     """Return the uploads that are not done, newest first."""
-    query = select(Upload).where(Upload.state != UploadState.DONE).order_by(Upload.id.desc()).limit(50)
+    query = select(Upload).where(Upload.state != UploadState.DONE).options(joinedload(Upload.file))
+    query = query.order_by(Upload.id.desc()).limit(50)
     return list(db.session.scalars(visibility.visible_to(staff, query, Upload.brand_id)))
 
 

@@ -34,7 +34,14 @@ GROUPS = (
         ),
     ),
     (_l("Access"), (("settings.everybody", _l("Staff")), ("settings.keys", _l("API keys")))),
-    (_l("Behind it"), (("messages.settings", _l("Messages")), ("settings.waiting_work", _l("Work behind")))),
+    (
+        _l("Behind it"),
+        (
+            ("messages.settings", _l("Messages")),
+            ("imports.everything", _l("Imports")),
+            ("settings.waiting_work", _l("Work behind")),
+        ),
+    ),
 )
 
 

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import re
 import tomllib
 from collections.abc import Mapping
 from pathlib import PurePath
 from typing import Any
 
-from flask import Blueprint, current_app, flash, make_response, redirect, render_template, request, url_for
+from flask import Blueprint, flash, make_response, redirect, render_template, request, url_for
 from flask_babel import gettext as _
 from flask_babel import lazy_gettext as _l
 from flask_login import current_user
-from sqlalchemy import func, select
+from sqlalchemy import select
 from werkzeug.datastructures import FileStorage
 from werkzeug.exceptions import RequestEntityTooLarge
 from werkzeug.wrappers import Response
@@ -242,15 +243,13 @@ def match(public_id: str) -> Answer:
     """Keep which column is what, and show the first rows as they would be kept."""
     upload = uploads.load(public_id, staff=current_user, for_change=True)
     kind = _kind(request.form.get("kind"), upload)
-    if request.form.get("as") == "text":
-        form, page, table, faults = TextForm(), _text_page, *_table_in_text(kind)
-    else:
-        form, page = _columns_form(upload, kind, None), _columns_page
-        table, faults = matching.table_of(kind, form.data, uploads.look_of(upload))
-    faults = faults or _faults(upload, table, kind, in_text=page is _text_page)
+    in_text = request.form.get("as") == "text"
+    form = TextForm() if in_text else _columns_form(upload, kind, None)
+    table, faults = _table_in_text(kind) if in_text else matching.table_of(kind, form.data, uploads.look_of(upload))
+    faults = faults or _faults(upload, table, kind, in_text=in_text)
     if faults:
         import_forms.refuse(form, faults)
-        return page(upload, kind, form), 422
+        return (_text_page if in_text else _columns_page)(upload, kind, form), 422
     uploads.match(upload, table, kind)
     db.session.commit()
     return redirect(url_for(".show", public_id=public_id))
@@ -293,7 +292,8 @@ def _guessed(upload: Upload, kind: Kind) -> dict[str, Any]:
     zone = upload.brand.zone if upload.brand else db.session.scalar(select(Brand.zone).order_by(Brand.id).limit(1))
     typed = matching.guessed(kind, uploads.look_of(upload), zone=zone or "UTC")
     if kind is Kind.RESPONSES:
-        typed["survey"] = key_of(PurePath(upload.file.name).stem)[:40].strip("-")
+        stem = key_of(PurePath(upload.file.name).stem).replace("-", "_")
+        typed["survey"] = re.sub(r"^[^a-z]+|[^a-z0-9_]", "", stem)[:40] or "imported"
     return typed
 
 
