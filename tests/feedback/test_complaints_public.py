@@ -538,7 +538,7 @@ def hostile_words(data: Path) -> list[str]:
     found: list[str] = json.loads((data / "hostile" / "blns" / "blns.json").read_text("utf-8"))
     for path in lists:
         if path.is_file() and path.name != "LICENSE":
-            found += path.read_text("utf-8", "replace").splitlines()[:150]
+            found += path.read_text("utf-8", "replace").splitlines()[:60]
     return list(dict.fromkeys(found))
 
 
@@ -558,7 +558,7 @@ def test_hostile_words_in_every_field_are_no_fault_of_ours(
         encoded = {key: value.encode("utf-8", "surrogatepass") for key, value in bad.items()}
         statuses.add(client.post(PATH, data={**typed(what=some[0]), **encoded}).status_code)
         client.get(PATH, query_string={"brand": some[0], "for": some[-1], "lang": some[-1]})
-    for number, each in enumerate(words[:400]):
+    for number, each in enumerate(words[::5]):
         response = send(client, what=each, name=each, form_key=f"{number:022}")
         statuses.add(response.status_code)
 
