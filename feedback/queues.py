@@ -14,7 +14,7 @@ from sqlalchemy import ColumnElement, Select, and_, func, literal, or_, select, 
 from sqlalchemy.orm import aliased, contains_eager
 
 from accounts import visibility
-from accounts.models import SavedView, Staff
+from accounts.models import SavedView, Staff, Team
 from core import working_time
 from core.db import db
 from customers.models import Customer, Touchpoint
@@ -53,7 +53,7 @@ _on_desk = and_(Case.state.in_(OPEN_STATES), Case.off_desk.is_(False))
 
 @dataclass(frozen=True)
 class Filters:
-    """What a list of cases is narrowed to; `owner` is "", me, none or a staff member's public id."""
+    """What a list of cases is narrowed to; `owner` is "", me, none or somebody's public id, `team` "" or a team's."""
 
     queue: str = "all"
     touchpoints: tuple[str, ...] = ()
@@ -61,6 +61,7 @@ class Filters:
     scores: tuple[str, ...] = ()
     languages: tuple[str, ...] = ()
     owner: str = ""
+    team: str = ""
     group: str = "due"
 
     @classmethod
@@ -75,7 +76,7 @@ class Filters:
             values = many(name)
             return values[0] if values and values[0] in known else default
 
-        owner = many("owner")
+        owner, team = many("owner"), many("team")
         return cls(
             queue=one("queue", QUEUES, "all"),
             touchpoints=many("touchpoint"),
@@ -83,6 +84,7 @@ class Filters:
             scores=tuple(score for score in many("score") if score in SCORES),
             languages=many("language"),
             owner=owner[0] if owner else "",
+            team=team[0] if team else "",
             group=one("group", GROUPINGS, "due"),
         )
 
@@ -96,6 +98,7 @@ class Filters:
             "score": list(self.scores),
             "language": list(self.languages),
             "owner": self.owner,
+            "team": self.team,
             "group": self.group if self.group != "due" else "",
         }
         return {name: value for name, value in every.items() if value}
@@ -157,6 +160,7 @@ class Counts:
     queues: dict[str, Count]
     groups: dict[str, Count]
     views: dict[str, Count]
+    teams: dict[str, Count] = field(default_factory=dict)
     here: Count = field(default_factory=lambda: Count(0))
 
 
@@ -201,14 +205,19 @@ def first(staff: Staff, filters: Filters, *, now: datetime, limit: int = 5) -> l
     return list(db.session.scalars(query.order_by(*_key(filters)).limit(limit)))
 
 
-def counts(staff: Staff, filters: Filters, views: Iterable[SavedView], *, now: datetime) -> Counts:
-    """Count the queues, the groups of this list and the saved views, each up to CAP, in one statement."""
+def counts(
+    staff: Staff, filters: Filters, views: Iterable[SavedView], teams: Iterable[Team] = (), *, now: datetime
+) -> Counts:
+    """Count the queues, also the teams' own, the groups of this list and the saved views, up to CAP; one statement."""
     plain = {name: Filters(queue=name) for name in QUEUES}
     saved = {view.public_id: Filters.read(view.query) for view in views}
     wanted: dict[tuple[str, str], Select[Any]] = {("here", ""): _selected(staff, filters, now)}
     wanted |= {("queue", name): _selected(staff, each, now) for name, each in plain.items()}
     wanted |= {("late", name): _selected(staff, plain[name], now).where(Case.due_at < now) for name in LATE_COUNTED}
     wanted |= {("view", name): _selected(staff, each, now) for name, each in saved.items()}
+    own = {team.public_id: _selected(staff, Filters(team=team.public_id), now) for team in teams}
+    wanted |= {("team", name): query for name, query in own.items()}
+    wanted |= {("late team", name): query.where(Case.due_at < now) for name, query in own.items()}
     if filters.group == "due" and filters.queue != "verify":
         for name, span in spans(staff, now).items():
             wanted["group", name] = _selected(staff, filters, now).where(*_within(span))
@@ -218,6 +227,7 @@ def counts(staff: Staff, filters: Filters, views: Iterable[SavedView], *, now: d
         queues={name: Count(numbers["queue", name], numbers.get(("late", name), 0)) for name in QUEUES},
         groups={name: Count(number) for (kind, name), number in numbers.items() if kind == "group"},
         views={name: Count(numbers["view", name]) for name in saved},
+        teams={name: Count(numbers["team", name], numbers["late team", name]) for name in own},
         here=Count(numbers["here", ""]),
     )
 
@@ -298,6 +308,8 @@ def _narrowed(filters: Filters, staff: Staff) -> list[ColumnElement[bool]]:
         found.append(or_(*(_scored(name) for name in filters.scores)))
     if filters.owner:
         found.append(_owned(filters.owner, staff))
+    if filters.team:
+        found.append(Case.team_id == select(Team.id).where(Team.public_id == filters.team).scalar_subquery())
     return found
 
 

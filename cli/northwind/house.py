@@ -49,6 +49,7 @@ class House:
     version_id: int
     staff: dict[str, Staff]  # by first name
     team: Team
+    summit_desk: Team  # works the best customers' cases
     causes: dict[str, RootCause]
     thanks: Programme
     goodwill: Programme
@@ -63,13 +64,16 @@ def build(*, password: str, now: datetime) -> House:
     brand = _brand(calendar)
     team = Team(name="Support")
     db.session.add(team)
+    summit = Team(name="Summit desk")
+    db.session.add(summit)
     db.session.flush()
     staff = _staff(team, password=password, now=begun)
+    staff["Priya"].team = summit
     touchpoints = _journey(brand)
     survey = versions.install("nps_after_contact", brand=brand, by="system", now=begun)
     thanks, goodwill = _programmes(brand, begun, now)
     _rules(touchpoints, survey, thanks)
-    _policies(brand, team)
+    _policies(brand, team, summit)
     return House(
         brand=brand,
         calendar=calendar,
@@ -78,6 +82,7 @@ def build(*, password: str, now: datetime) -> House:
         version_id=versions.current(survey.id).id,
         staff=staff,
         team=team,
+        summit_desk=summit,
         causes=_causes(),
         thanks=thanks,
         goodwill=goodwill,
@@ -155,7 +160,7 @@ def _rules(touchpoints: dict[str, Touchpoint], survey: Survey, thanks: Programme
     db.session.flush()
 
 
-def _policies(brand: Brand, team: Team) -> None:
+def _policies(brand: Brand, team: Team, summit_desk: Team) -> None:
     summit = {"field": "tier", "op": "==", "value": "Summit"}
     worst = {"field": "score", "op": "<=", "value": 1}
     rows: tuple[tuple[str, int, dict[str, Any], int, int, int, str], ...] = (
@@ -166,14 +171,14 @@ def _policies(brand: Brand, team: Team) -> None:
     for name, position, conditions, first, following, resolution, priority in rows:
         policy = SlaPolicy(
             name=name,
-            brand_id=brand.id,
+            brand_id=brand.id if conditions else None,  # the last one holds for whatever comes
             position=position,
             conditions=conditions,
             first_contact_minutes=first,
             next_response_minutes=following,
             resolution_minutes=resolution,
             priority=priority,
-            team_id=team.id,
+            team_id=summit_desk.id if conditions is summit else team.id,
             outcome_after_days=7,
         )
         db.session.add(policy)

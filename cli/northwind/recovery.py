@@ -123,7 +123,7 @@ class Recovery:
             "wants": unhappy.wants,
             "state": CaseState.OPEN,
             "priority": limits.priority,
-            "team_id": self.house.team.id,
+            "team_id": (self.house.summit_desk if limits.policy == "Summit tier" else self.house.team).id,
             "assignee_id": self.house.staff[agent].id if agent else None,
             "assigned_at": unhappy.at + timedelta(minutes=4) if agent else None,
             "opened_at": unhappy.at,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime
 from itertools import groupby
@@ -16,14 +17,14 @@ from sqlalchemy.orm import joinedload
 from werkzeug.wrappers import Response
 
 from accounts import visibility
-from accounts.models import SavedView, Staff
+from accounts.models import SavedView, Staff, Team
 from core import access, clock, frame
 from core.db import db
 from core.errors import NotFound
 from core.frame import Link, Section
 from core.i18n import language_name
 from customers.models import Touchpoint
-from feedback import assignments, cases, queues, rows
+from feedback import assignments, cases, deadlines, queues, rows
 from feedback.forms.staff import ViewForm, first_problem
 from feedback.models import Case
 from feedback.queues import Counts, Filters, Place
@@ -39,7 +40,8 @@ def show() -> str:
     """Show one list: a queue, a saved view or what the filters leave."""
     now, filters = clock.now(), asked_filters()
     views = queues.saved_views(current_user)
-    counted = queues.counts(current_user, filters, views, now=now)
+    teams = deadlines.teams_with_queues(visibility.brand_of(current_user))
+    counted = queues.counts(current_user, filters, views, teams, now=now)
     g.open_cases = counted.queues["all"].shown
     page = queues.page(current_user, filters, after=Place.read(request.args.get("after")), now=now)
     listed = rows.rows_of(page.cases, href=lambda case: case_address(case, filters), now=now)
@@ -47,8 +49,8 @@ def show() -> str:
     tiers, languages = queues.choices(current_user)
     return render_template(
         "feedback/desk.html",
-        frame=frame.build(side=side_of(filters, counted, views)),
-        title=_title(filters, views),
+        frame=frame.build(side=side_of(filters, counted, views, teams)),
+        title=_title(filters, views, teams),
         filters=filters,
         groups=_groups(listed, filters, counted, now),
         counted=counted,
@@ -62,7 +64,7 @@ def show() -> str:
         staff=assignments.candidates(visibility.brand_of(current_user)),
         next_href=url_for("desk.show", **filters.args, after=str(page.after)) if page.after else "",
         first_href=url_for("desk.show", **filters.args) if request.args.get("after") else "",
-        clear_href=url_for("desk.show", **Filters(queue=filters.queue, group=filters.group).args),
+        clear_href=url_for("desk.show", **Filters(queue=filters.queue, group=filters.group, team=filters.team).args),
         view_form=ViewForm(formdata=None),
         now=now,
     )
@@ -148,8 +150,8 @@ def case_address(case: Case, filters: Filters) -> str:
     return url_for("case.show", number=case.number, **filters.args)
 
 
-def side_of(filters: Filters, counted: Counts, views: list[SavedView]) -> list[Section]:
-    """Return the desk's side column: queues and saved views with their counts."""
+def side_of(filters: Filters, counted: Counts, views: list[SavedView], teams: Sequence[Team] = ()) -> list[Section]:
+    """Return the desk's side column: queues, those of teams among them, and saved views with their counts."""
     plain = Filters(queue=filters.queue) == replace(filters, group="due")
     in_queues = [
         Link(
@@ -160,6 +162,16 @@ def side_of(filters: Filters, counted: Counts, views: list[SavedView]) -> list[S
             current=plain and filters.queue == name,
         )
         for name, label in queues.QUEUES.items()
+    ]
+    in_queues += [
+        Link(
+            href=url_for("desk.show", **Filters(team=team.public_id).args),
+            label=team.name,
+            count=counted.teams[team.public_id].shown,
+            late=counted.teams[team.public_id].late,
+            current=replace(filters, group="due") == Filters(team=team.public_id),
+        )
+        for team in teams
     ]
     own = Filters(owner="me"), Filters(owner="none")
     in_views = [
@@ -178,12 +190,15 @@ def side_of(filters: Filters, counted: Counts, views: list[SavedView]) -> list[S
     return [Section(_("Queues"), in_queues), Section(_("Saved views"), in_views)]
 
 
-def _title(filters: Filters, views: list[SavedView]) -> str:
+def _title(filters: Filters, views: list[SavedView], teams: Sequence[Team]) -> str:
     named = next((view.name for view in views if Filters.read(view.query) == filters), None)
     if named:
         return named
     if filters.owner == "me" and filters.queue == "all":
         return _("My cases")
+    team = next((each for each in teams if each.public_id == filters.team), None)
+    if team is not None and filters.queue == "all":
+        return team.name
     return str(queues.TITLES[filters.queue])
 
 

@@ -13,10 +13,10 @@ from core import clock
 from core.db import db
 from customers.models import Brand
 from feedback import assignments, entries, queues
-from feedback.models import Case
+from feedback.models import Case, SlaPolicy
 from feedback.queues import Filters, Place
 from tests.client import Client, count_queries
-from tests.factories import make_case, make_customer, make_staff, make_touchpoint
+from tests.factories import make_brand, make_case, make_customer, make_staff, make_team, make_touchpoint
 from tests.feedback.conftest import HOUR, MONDAY_9
 
 
@@ -261,3 +261,35 @@ def test_the_search_field_leads_to_a_case_by_its_number_else_to_customers(
     assert client.get("/search?q=Hanna Keller").status_code == 200  # what it finds is tested with the search
     client.sign_in(bob)
     assert client.get("/search?q=" + case.label).status_code == 200  # hers is another brand: nothing is given away
+
+
+def test_a_tier_whose_deadlines_name_a_team_has_its_own_queue(client: Client) -> None:
+    brand, summit, rest = make_brand(), make_team(name="Summit desk"), make_team(name="Support")
+    times = {"first_contact_minutes": 60, "next_response_minutes": 60, "resolution_minutes": 600}
+    tier = {"field": "tier", "op": "==", "value": "summit"}
+    db.session.add(SlaPolicy(name="Summit", position=1, conditions=tier, team_id=summit.id, **times))
+    db.session.add(SlaPolicy(name="Others", position=2, conditions={}, team_id=rest.id, **times))
+    db.session.flush()
+    vip = make_case(brand, customer=make_customer(tier="summit", name="Vera Ipsen"))
+    make_case(brand, customer=make_customer(name="Otto Other"))
+    client.sign_in(make_staff("lead"))
+
+    page = client.get("/desk").text
+    queue = client.get(f"/desk?team={summit.public_id}").text
+
+    assert f'/desk?team={summit.public_id}"' in page
+    assert "Vera Ipsen" in page
+    assert "Otto Other" in page
+    assert vip.label in queue
+    assert "Vera Ipsen" in queue
+    assert "Otto Other" not in queue
+    assert "<h1>Summit desk</h1>" in queue
+
+
+def test_one_team_alone_needs_no_queue_of_its_own(client: Client) -> None:
+    team = make_team(name="Support")
+    times = {"first_contact_minutes": 60, "next_response_minutes": 60, "resolution_minutes": 600}
+    db.session.add(SlaPolicy(name="Others", conditions={}, team_id=team.id, **times))
+    client.sign_in(make_staff("lead"))
+
+    assert f"team={team.public_id}" not in client.get("/desk").text
