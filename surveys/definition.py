@@ -9,8 +9,6 @@ Texts may say {brand}. docs/surveys.md has every member of every kind.
 
 from __future__ import annotations
 
-import json
-import pathlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -24,7 +22,6 @@ from surveys.kinds import KINDS, Question, Scale
 from surveys.kinds.base import Coded
 from surveys.kinds.reading import Fault, Reader
 
-LIBRARY: Final = pathlib.Path(__file__).parent / "library"
 MAX_QUESTIONS: Final = 40
 MAX_SCORED: Final = 2
 RESERVED: Final = frozenset(dir(Form)) | {"form_key", "lang", "score"}  # names that a page or a form has already
@@ -63,6 +60,17 @@ class Definition:
         """How many steps the page names: questions asked of everyone, and the follow-ups as one."""
         follow_ups = any(each.show_when for each in self.questions)
         return sum(each.show_when is None for each in self.questions) + follow_ups
+
+    @cached_property
+    def seconds(self) -> int:
+        """About how long the longest way through takes: what everyone is asked, and the longest of the follow-ups."""
+        always = sum(each.seconds for each in self.questions if each.show_when is None)
+        bands = {each.show_when.band for each in self.questions if each.show_when}
+        after = [
+            sum(each.seconds for each in self.questions if each.show_when and each.show_when.band == band)
+            for band in bands
+        ]
+        return always + max(after, default=0)
 
     def question(self, key: str) -> Question | None:
         return next((each for each in self.questions if each.key == key), None)
@@ -124,17 +132,6 @@ def parse(data: object) -> Definition:
     if faults:
         raise BadDefinition(faults)
     return definition
-
-
-def library() -> dict[str, Definition]:
-    """Return the built-in surveys by key."""
-    found = (from_library(path.stem) for path in sorted(LIBRARY.glob("*.json")))
-    return {definition.key: definition for definition in found}
-
-
-def from_library(key: str) -> Definition:
-    """Return one built-in survey. Raises FileNotFoundError for a key that is not in the library."""
-    return parse(json.loads((LIBRARY / f"{key}.json").read_text("utf-8")))
 
 
 def _languages(data: Mapping[str, Any], faults: list[Fault]) -> tuple[str, ...]:

@@ -14,7 +14,7 @@ from surveys import (  # imported so that migrations know the tables and the out
     reactions,  # noqa: F401
     ruling,
 )
-from surveys.views import public, staff, touchpoints
+from surveys.views import drafts, library, public, staff, touchpoints
 
 
 def init_app(app: Flask) -> None:
@@ -22,6 +22,8 @@ def init_app(app: Flask) -> None:
     app.register_blueprint(public.blueprint)
     app.register_blueprint(public.brands)
     app.register_blueprint(staff.blueprint)
+    app.register_blueprint(library.blueprint)
+    app.register_blueprint(drafts.blueprint)
     app.register_blueprint(touchpoints.blueprint)
     brands.main_surveys_told_by(ruling.main_surveys)
     frame.add(frame.Entry("survey_books.index", _l("Surveys"), "form", "surveys.see", 50))

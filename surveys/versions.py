@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import datetime
 from functools import lru_cache
+from itertools import count
 from typing import Any
 
 from flask_babel import gettext as _
@@ -19,10 +20,12 @@ from core import events
 from core.db import db
 from core.errors import Conflict, NotFound
 from customers.models import Brand
-from surveys import definition
+from surveys import changes, definition, library
 from surveys.definition import BadDefinition, Definition
 from surveys.kinds.reading import Fault
 from surveys.models import Survey, SurveyVersion
+
+ADDRESSES = frozenset({"library"})  # /surveys/library is a page, not a survey
 
 
 class NothingToPublish(Conflict):
@@ -42,6 +45,8 @@ class NotPublished(NotFound):
 def create(data: Mapping[str, Any], *, brand: Brand, by: str, now: datetime) -> Survey:
     """Add a survey with its first draft. Raises BadDefinition; its key must be new."""
     parsed = definition.parse(data)
+    if parsed.key in ADDRESSES:
+        raise BadDefinition([Fault("key", f"{parsed.key} is an address of the pages themselves; take another")])
     survey = Survey(key=parsed.key, name=parsed.name, brand_id=brand.id, created_at=now)
     survey.brand = brand
     db.session.add(survey)
@@ -71,25 +76,49 @@ def publish(survey: Survey, *, by: str, now: datetime) -> SurveyVersion:
     version = db.session.scalar(_versions_of(survey).where(SurveyVersion.published_at.is_(None)).with_for_update())
     if version is None:
         raise NothingToPublish
-    definition.parse(version.definition)
+    asked, before = definition.parse(version.definition), latest(survey.id)
     version.published_at, version.published_by = now, by
     survey.name = version.definition["name"]
     db.session.flush()
-    events.record("survey.published", at=now, actor=by, survey=survey.id, version=version.id, number=version.number)
+    reworded = changes.reworded(definition_of(before.id), asked) if before else []
+    events.record(
+        "survey.published",
+        at=now,
+        actor=by,
+        survey=survey.id,
+        version=version.id,
+        number=version.number,
+        reworded=reworded,  # scored questions whose trend breaks here
+    )
     return version
+
+
+def discard(survey: Survey, *, by: str, now: datetime) -> None:
+    """Throw the draft away. Raises NothingToPublish where there is none, or nothing but it."""
+    version = db.session.scalar(_versions_of(survey).where(SurveyVersion.published_at.is_(None)).with_for_update())
+    if version is None or latest(survey.id) is None:
+        raise NothingToPublish
+    events.record("survey.draft_discarded", at=now, actor=by, survey=survey.id, version=version.id)
+    db.session.delete(version)
+    db.session.flush()
 
 
 def current(survey_id: int) -> SurveyVersion:
     """Return the version asked now: the highest published one. Raises NotPublished."""
-    version = db.session.scalar(
+    version = latest(survey_id)
+    if version is None:
+        raise NotPublished
+    return version
+
+
+def latest(survey_id: int) -> SurveyVersion | None:
+    """Return the version asked now, or None before the first is published."""
+    return db.session.scalar(
         select(SurveyVersion)
         .where(SurveyVersion.survey_id == survey_id, SurveyVersion.published_at.is_not(None))
         .order_by(SurveyVersion.number.desc())
         .limit(1)
     )
-    if version is None:
-        raise NotPublished
-    return version
 
 
 def is_asked(survey_id: int) -> bool:
@@ -112,12 +141,22 @@ def current_id_of(survey_id: Any) -> ColumnElement[int]:
     )
 
 
+def take(key: str, *, brand: Brand, by: str, now: datetime) -> Survey:
+    """Add a survey of the library with a draft to work on; its key gets a number where it is taken. Raises
+    library.UnknownTemplate."""
+    data = library.survey(key).to_json()
+    db.session.execute(select(func.pg_advisory_xact_lock(func.hashtext("surveys.take"))))  # of two clicks, one waits
+    taken = set(db.session.scalars(select(Survey.key).where(Survey.key.startswith(key, autoescape=True))))
+    free = key if key not in taken else next(name for n in count(2) if (name := f"{key}_{n}") not in taken)
+    return create({**data, "key": free}, brand=brand, by=by, now=now)
+
+
 def install(key: str, *, brand: Brand, by: str, now: datetime) -> Survey:
-    """Return the built-in survey `key` of this installation, added and published if it is not there yet."""
+    """Return the library's survey `key` of this installation, added and published if it is not there yet."""
     known = db.session.scalar(select(Survey).where(Survey.key == key))
     if known is not None:
         return known
-    survey = create(definition.from_library(key).to_json(), brand=brand, by=by, now=now)
+    survey = create(library.survey(key).to_json(), brand=brand, by=by, now=now)
     publish(survey, by=by, now=now)
     return survey
 

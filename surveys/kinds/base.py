@@ -57,6 +57,7 @@ class Question(ABC):
     kind: ClassVar[str]
     name: ClassVar[Any]  # of the kind, as an author reads it
     metric: ClassVar[str | None] = None  # of a scored kind
+    seconds: ClassVar[int] = 6  # about how long an answer takes
     holds_words: ClassVar[bool] = False  # its answer is the customer's words, kept apart because they are personal
 
     key: str

@@ -28,6 +28,7 @@ SOURCES: Final = ("recognition", "service", "convenience", "benefit", "informati
 class Choices(Question):
     """Choices by code. With `other`, one more with a line beside it: those words go to the erasable comment."""
 
+    seconds: ClassVar[int] = 10
     choices: tuple[Choice, ...]
     other: Texts
 

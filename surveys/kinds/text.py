@@ -17,6 +17,7 @@ from surveys.kinds.reading import Reader
 class Text(Question):
     kind: ClassVar[str] = "text"
     name: ClassVar[Any] = _l("Comment")
+    seconds: ClassVar[int] = 25
     holds_words: ClassVar[bool] = True
     lengths: ClassVar[tuple[int, int, int]] = (20, 10_000, 2000)  # least, most and usual
     max_length: int
@@ -49,6 +50,7 @@ class Line(Text):
 
     kind: ClassVar[str] = "line"
     name: ClassVar[Any] = _l("Short comment")
+    seconds: ClassVar[int] = 12
     lengths: ClassVar[tuple[int, int, int]] = (10, 500, 200)
 
     def field(self, *, reachable: frozenset[str]) -> UnboundField:

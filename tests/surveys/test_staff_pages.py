@@ -7,7 +7,7 @@ from flask import Flask
 
 from core import clock
 from core.db import db
-from surveys import definition, versions
+from surveys import library, versions
 from surveys.models import Survey
 from tests.client import Client, count_queries
 from tests.factories import make_brand, make_rule, make_staff, make_survey, make_team, make_touchpoint
@@ -38,7 +38,7 @@ def test_the_list_costs_the_same_at_one_and_at_three(client: Client, survey: Sur
             assert client.get("/surveys").status_code == 200
         counts.append(queries.count)
         for number in range(2):
-            data = {**definition.from_library("nps_after_contact").to_json(), "key": f"another_{turn}_{number}"}
+            data = {**library.survey("nps_after_contact").to_json(), "key": f"another_{turn}_{number}"}
             other = versions.create(data, brand=survey.brand, by="system", now=clock.now())
             make_rule(make_touchpoint(survey.brand), other)
         db.session.commit()
