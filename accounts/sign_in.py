@@ -363,7 +363,8 @@ def _welcome_signer() -> URLSafeTimedSerializer:
 def speak_their_language() -> None:
     """Show staff pages in the reader's language and zone; pages for customers follow their own rules."""
     rule = access.rule_for(current_app, request.endpoint or "")
-    if rule is not None and rule.kind in {access.Kind.NEEDS, access.Kind.SIGNED_IN} and current_user.is_authenticated:
+    kinds = {access.Kind.NEEDS, access.Kind.SIGNED_IN, access.Kind.MAILBOX}
+    if rule is not None and rule.kind in kinds and current_user.is_authenticated:
         i18n.speak(current_user.language, zone=current_user.zone)
 
 
