@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import date
-from typing import Any, cast
+from typing import Any, TypeVar, cast
 
-from sqlalchemy import Column, Row, Table, text
+from sqlalchemy import BigInteger, Column, Row, Table, any_, literal, select, text
+from sqlalchemy.dialects.postgresql import ARRAY
 
 from core.db import Model, db
+
+Made = TypeVar("Made", bound=Model)
 
 
 def insert_many(
@@ -21,6 +24,26 @@ def insert_many(
     """
     if not rows:
         return []
+    statement, sent = _inserting(model, rows, unless)
+    statement += " RETURNING " + ", ".join(f'"{name}"' for name in returning) if returning else ""
+    result = db.session.execute(text(statement), sent)
+    return result.all() if returning else []
+
+
+def insert_all(model: type[Made], rows: Sequence[Mapping[str, Any]], *, unless: str = "") -> Sequence[Made]:
+    """Insert the rows as insert_many does, and return the new ones whole."""
+    if not rows:
+        return []
+    statement, sent = _inserting(model, rows, unless)
+    return db.session.scalars(select(model).from_statement(text(f"{statement} RETURNING *")), sent).all()
+
+
+def among(ids: Iterable[int]) -> Any:
+    """Return what a column of ids is compared with to be one of many: one parameter, however many they are."""
+    return any_(literal(list(ids), ARRAY(BigInteger)))
+
+
+def _inserting(model: type[Model], rows: Sequence[Mapping[str, Any]], unless: str) -> tuple[str, dict[str, Any]]:
     table = cast(Table, model.__table__)
     columns = [column for column in table.columns if any(column.name in row for row in rows) or _default(column)]
     names = ", ".join(f'"{column.name}"' for column in columns)
@@ -28,9 +51,7 @@ def insert_many(
     statement = f'INSERT INTO "{table.name}" ({names}) SELECT {names} '  # names of our own tables
     statement += f'FROM json_populate_recordset(CAST(NULL AS "{table.name}"), CAST(:rows AS json))'
     statement += f" ON CONFLICT {unless} DO NOTHING" if unless else ""
-    statement += " RETURNING " + ", ".join(f'"{name}"' for name in returning) if returning else ""
-    result = db.session.execute(text(statement), {"rows": json.dumps(filled, default=_plain, ensure_ascii=False)})
-    return result.all() if returning else []
+    return statement, {"rows": json.dumps(filled, default=_plain, ensure_ascii=False)}
 
 
 def _default(column: Column[Any]) -> bool:

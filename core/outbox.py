@@ -22,6 +22,7 @@ from redis.exceptions import RedisError
 from rq import Queue
 from rq.serializers import JSONSerializer
 from sqlalchemy import (
+    BigInteger,
     ColumnElement,
     CursorResult,
     Delete,
@@ -32,18 +33,19 @@ from sqlalchemy import (
     bindparam,
     delete,
     event,
+    func,
     literal,
     or_,
     select,
     text,
-    tuple_,
     update,
 )
-from sqlalchemy.dialects.postgresql import Insert, insert
+from sqlalchemy.dialects.postgresql import ARRAY, Insert, insert
 from sqlalchemy.orm import InstrumentedAttribute, Mapped, Session, mapped_column
 
 from core import clock
 from core.db import Id, Json, Model, db
+from core.inserting import insert_many
 
 QUEUES: Final = ("messages", "rewards", "reactions", "reports")
 LEASE: Final = timedelta(seconds=60)
@@ -175,8 +177,7 @@ def later_each(name: str, rows: Iterable[tuple[str, dict[str, Any], datetime]]) 
     ]
     if not values:
         return
-    statement = insert(Work).on_conflict_do_nothing(index_elements=["dedupe_key"])
-    db.session.execute(statement, values if len(values) > 1 else values[0])
+    insert_many(Work, values, unless="(dedupe_key)")
     if min(row["due_at"] for row in values) <= clock.now():
         rings(name)
 
@@ -382,8 +383,11 @@ def _finish(items: Sequence[Item], waiting: Waiting, now: datetime) -> None:
 
 
 def _fenced_update(items: Sequence[Item], **values: Any) -> None:
-    held = tuple_(Work.id, Work.fence).in_([(item.id, item.fence) for item in items])
-    if _changed(update(Work).where(held).values(**values)) != len(items):
+    ids, fences = ([getattr(item, name) for item in items] for name in ("id", "fence"))
+    arrays = (literal(each, ARRAY(BigInteger)) for each in (ids, fences))
+    held = func.unnest(*arrays).table_valued("id", "fence", name="held").render_derived()
+    ours = (Work.id == held.c.id) & (Work.fence == held.c.fence)
+    if _changed(update(Work).where(ours).values(**values)) != len(items):
         raise LeaseLost
 
 

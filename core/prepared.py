@@ -32,6 +32,6 @@ class Prepared:
 
     @cached_property
     def _compiled(self) -> tuple[str, dict[str, Any], list[tuple[str, Callable[[Any], Any]]]]:
-        compiled = self._statement.compile(dialect=dialect())
+        compiled = self._statement.compile(dialect=dialect())  # type: ignore[no-untyped-call]
         processors = compiled._bind_processors  # type: ignore[attr-defined]  # of SQLCompiler
         return str(compiled), dict(compiled.params), [(name, each) for name, each in processors.items() if each]

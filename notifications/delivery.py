@@ -30,6 +30,7 @@ from sqlalchemy.orm import joinedload
 from core import clock, outbox
 from core.config import Config, Environment
 from core.db import db
+from core.inserting import among
 from notifications import batching, suppression
 from notifications.kinds import KINDS
 from notifications.mailbox import LocalMailbox
@@ -107,7 +108,7 @@ def send(items: list[outbox.Item], *, now: datetime) -> outbox.Waiting:
 
 def _ready(message_ids: Iterable[int], now: datetime) -> list[Message]:
     """Return those that are to be sent; settle those that were under way when a worker died, or may not be sent."""
-    query = select(Message).where(Message.id.in_(list(message_ids))).order_by(Message.id)
+    query = select(Message).where(Message.id == among(message_ids)).order_by(Message.id)
     query = query.options(joinedload(Message.brand)).execution_options(populate_existing=True)
     messages = list(db.session.scalars(query))
     sendable = _sendable_states()
@@ -167,7 +168,7 @@ def _compiled(group: Sequence[Message], now: datetime) -> CompiledTemplate | Non
 def _claim(group: Sequence[Message], now: datetime) -> list[Message]:
     statement = (
         update(Message)
-        .where(Message.id.in_([each.id for each in group]), Message.state.in_(_sendable_states()))
+        .where(Message.id == among(each.id for each in group), Message.state.in_(_sendable_states()))
         .values(state=State.SENDING, state_at=now)
         .returning(Message.id)
         .execution_options(synchronize_session=False)
@@ -239,7 +240,7 @@ def _accept(ids: Collection[int], provider_id: str, now: datetime) -> None:
 
 def _move(ids: Collection[int], states: Sequence[State], **values: Any) -> int:
     """Change messages that are still in one of `states`; return how many."""
-    statement = update(Message).where(Message.id.in_(list(ids)), Message.state.in_(states)).values(**values)
+    statement = update(Message).where(Message.id == among(ids), Message.state.in_(states)).values(**values)
     result = db.session.execute(statement, execution_options={"synchronize_session": False})
     return cast("CursorResult[Any]", result).rowcount
 

@@ -12,11 +12,11 @@ from typing import Any
 
 from flask import current_app
 from sqlalchemy import select, tuple_
-from sqlalchemy.dialects.postgresql import insert
 
 from core import outbox, tokens
 from core.db import db, new_public_id
 from core.i18n import DEFAULT, known_code
+from core.inserting import insert_all
 from customers.contacts import written_email
 from customers.models import Brand, Customer
 from notifications import suppression
@@ -89,9 +89,8 @@ def post_many(drafts: Sequence[Draft], *, now: datetime) -> list[Message | None]
     if not rows:
         return [None] * len(drafts)
     _mark_suppressed(rows)
-    statement = insert(Message).on_conflict_do_nothing(index_elements=["kind", "reason"]).returning(Message)
     ordered = [rows[key] for key in sorted(rows)]  # one order, so that two batches cannot lock each other
-    new = db.session.scalars(statement, ordered).all()
+    new = insert_all(Message, ordered, unless="(kind, reason)")
     known = {(message.kind, message.reason): message for message in new}
     outbox.later_each(
         SEND,

@@ -12,13 +12,14 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final
 
-from sqlalchemy import func, literal, select, update
+from sqlalchemy import func, literal, select, text, update
 from sqlalchemy.dialects.postgresql import JSONB, insert
 from sqlalchemy.orm import joinedload
 
 from core import outbox
 from core.db import db, new_public_id
 from core.i18n import DEFAULT, known_code
+from core.inserting import among
 from core.outbox import Item
 from customers.models import Customer, Interaction, Touchpoint
 from feedback.models import OPEN_STATES, Case, CaseState, Origin
@@ -147,7 +148,7 @@ def _last_invited(people: Mapping[int, Customer]) -> dict[int, datetime]:
 def _holding(people: Mapping[int, Customer]) -> dict[int, Reason]:
     """Return who waits for us to put something right. Imported cases hold nobody: they are history until taken up."""
     query = select(Case.customer_id, Case.origin).where(
-        Case.customer_id.in_(people), Case.state.in_((*OPEN_STATES, CaseState.RESOLVED)), Case.off_desk.is_(False)
+        Case.customer_id == among(people), Case.state.in_((*OPEN_STATES, CaseState.RESOLVED)), Case.off_desk.is_(False)
     )
     held: dict[int, Reason] = {}
     for customer_id, origin in db.session.execute(query):
@@ -256,7 +257,7 @@ def send(items: list[Item], *, now: datetime) -> None:
 def _waiting(invitation_ids: Sequence[int]) -> list[Invitation]:
     query = (
         select(Invitation)
-        .where(Invitation.id.in_(invitation_ids), Invitation.state == InvitationState.WAITING)
+        .where(Invitation.id == among(invitation_ids), Invitation.state == InvitationState.WAITING)
         .order_by(Invitation.id)
         .with_for_update()
     )
@@ -265,7 +266,7 @@ def _waiting(invitation_ids: Sequence[int]) -> list[Invitation]:
 
 def _locked(customer_ids: set[int]) -> dict[int, Customer]:
     """Hold the customers, so that two batches cannot both find them out of quarantine."""
-    query = select(Customer).where(Customer.id.in_(customer_ids)).order_by(Customer.id).with_for_update()
+    query = select(Customer).where(Customer.id == among(customer_ids)).order_by(Customer.id).with_for_update()
     found = db.session.scalars(query, execution_options={"populate_existing": True})
     return {customer.id: customer for customer in found}
 
@@ -297,7 +298,7 @@ def _facts_at_sending(
 def _interactions(interaction_ids: set[int]) -> dict[int, Interaction]:
     query = (
         select(Interaction)
-        .where(Interaction.id.in_(interaction_ids))
+        .where(Interaction.id == among(interaction_ids))
         .options(joinedload(Interaction.touchpoint).joinedload(Touchpoint.brand))
     )
     return {interaction.id: interaction for interaction in db.session.scalars(query)}
@@ -307,23 +308,29 @@ def _since(facts: Facts, last_invited_at: datetime | None) -> Facts:
     return Facts(**{**vars(facts), "last_invited_at": last_invited_at})
 
 
+_SENT = text("""
+    UPDATE invitation SET state = :state, sent_at = :now, message_id = sent.message_id, reward_id = sent.reward_id
+    FROM unnest(CAST(:ids AS bigint[]), CAST(:messages AS bigint[]), CAST(:rewards AS bigint[]))
+         AS sent (id, message_id, reward_id)
+    WHERE invitation.id = sent.id
+""")
+_INVITED = text("UPDATE customer SET last_invited_at = :now WHERE id = ANY(CAST(:ids AS bigint[]))")
+
+
 def _hand_over(going: Sequence[Invitation], facts: Mapping[int, Facts], *, now: datetime) -> None:
     """Reserve what is advertised, post the messages in one batch, and note that the invitations went out."""
     advertised = {each.id: _reserve(each, facts[each.id], now=now) for each in going}
     posted = letters.post_invitations([(each, facts[each.id], advertised[each.id]) for each in going], now=now)
+    if going:
+        rows = [
+            (each.id, posted.get(each.id), reward.id if (reward := advertised[each.id]) else None) for each in going
+        ]
+        ids, message_ids, reward_ids = (list(column) for column in zip(*rows, strict=True))
+        sent = {"ids": ids, "messages": message_ids, "rewards": reward_ids, "state": str(InvitationState.SENT)}
+        db.session.execute(_SENT, sent | {"now": now})
+        db.session.execute(_INVITED, {"ids": [each.customer_id for each in going], "now": now})
     for invitation in going:
-        reward = advertised[invitation.id]
-        invitation.state, invitation.sent_at = InvitationState.SENT, now
-        invitation.message_id = posted.get(invitation.id)
-        invitation.reward_id = reward.id if reward else None
-    customer_ids = [each.customer_id for each in going]
-    if customer_ids:
-        db.session.execute(
-            update(Customer)
-            .where(Customer.id.in_(customer_ids))
-            .values(last_invited_at=now)
-            .execution_options(synchronize_session=False)
-        )
+        db.session.expire(invitation)  # it was changed beside the session: a row each would take a statement each
 
 
 def _reserve(invitation: Invitation, facts: Facts, *, now: datetime) -> Reward | None:
