@@ -79,7 +79,10 @@ class BrandForm(EditForm):
         description=_l("Shown on every page for customers: the way to a person."),
     )
     phone_hours = StringField(
-        _l("Answered until"), [Optional(), *SHORT], filters=[trimmed], description=_l("A time of day, such as 20:00.")
+        _l("Answered"),
+        [Optional(), *SHORT],
+        filters=[trimmed],
+        description=_l("Stands beside the number in every language, so best in figures: 08:00–20:00."),
     )
     currency = SelectField(_l("Currency"), description=_l("For new programmes. Those that run keep theirs."))
     language = SelectField(

@@ -35,7 +35,7 @@ class Brand(Model):
     sender_address: Mapped[str]
     reply_address: Mapped[str | None]
     phone: Mapped[str | None]  # the person one can always turn to
-    phone_hours: Mapped[str | None]  # "until 20:00"
+    phone_hours: Mapped[str | None]  # "08:00–20:00", shown in every language
     zone: Mapped[str]  # IANA; fixed at creation because the roll-ups' days are this zone's
     currency: Mapped[str]  # ISO 4217
     language: Mapped[str]
