@@ -37,6 +37,7 @@ AGENT: Final = EVERYBODY | {
 LEAD: Final = AGENT | {
     "cases.assign",
     "cases.see_all",
+    "customers.export",
     "goodwill.approve",
     "insights.export",
     "surveys.see",
@@ -45,6 +46,7 @@ LEAD: Final = AGENT | {
     "settings.see",
 }
 MARKETER: Final = EVERYBODY | {
+    "customers.export",
     "customers.see",
     "goodwill.approve",
     "insights.see",

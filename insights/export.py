@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Iterable, Iterator
 from typing import Any, Final
 
@@ -12,21 +10,6 @@ from insights.recovery import Share
 from surveys.scoring import FEW, Figure
 
 HEAD: Final = ("figure", "group", "from", "to", "n", "value", "low", "high", "unit")
-_FORMULA: Final = ("=", "+", "-", "@", "\t", "\r")
-
-
-def to_csv(found: Overview) -> str:
-    """Return the figures as CSV with a heading; no cell that somebody typed can be taken for a formula."""
-    file = io.StringIO()
-    writer = csv.writer(file)
-    writer.writerow(HEAD)
-    for line in lines(found):
-        writer.writerow(map(_safe, line))
-    return file.getvalue()
-
-
-def _safe(cell: Any) -> Any:
-    return f"'{cell}" if isinstance(cell, str) and cell.startswith(_FORMULA) else cell
 
 
 def lines(found: Overview) -> Iterator[tuple[Any, ...]]:

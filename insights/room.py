@@ -6,7 +6,7 @@ from flask import Flask
 
 from core import frame
 from insights import models  # noqa: F401  # imported so that migrations know the tables
-from insights.views import customers, home, imports, search
+from insights.views import customers, home, imports, lists, search
 from insights.views import insights as figures
 
 
@@ -17,3 +17,4 @@ def init_app(app: Flask) -> None:
         frame.add(view.entry)
     app.register_blueprint(search.blueprint)
     app.register_blueprint(imports.blueprint)
+    app.register_blueprint(lists.blueprint)

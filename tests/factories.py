@@ -13,13 +13,16 @@ from accounts import api_keys, staff
 from accounts.models import ApiKey, Staff, Team
 from core import clock
 from core.db import db
+from customers.mapping import Kind
 from customers.models import Brand, Calendar, Customer, Interaction, Stage, Touchpoint
 from feedback import cases
 from feedback.models import Case, RootCause
-from surveys import versions
-from surveys.models import Invitation, InvitationRule, InvitationState, Survey
 from incentives import programmes
 from incentives.models import Fulfilment, Programme, ProgrammeState, Trigger
+from insights import uploads
+from insights.models import Upload
+from surveys import versions
+from surveys.models import Invitation, InvitationRule, InvitationState, Survey
 
 PASSWORD = "seven tents in the rain"  # of everybody made here
 _numbers = count(1)
@@ -209,3 +212,15 @@ def make_invitation(
     db.session.add(invitation)
     db.session.flush()
     return invitation
+
+
+def make_upload(by: Staff, **more: Any) -> Upload:
+    """A file of two complaints, matched and ready to be imported."""
+    content = b"Id,Received,Text\n1,2024-03-01,Late\n2,2024-03-02,Broken\n"
+    upload = uploads.keep(content, name="file.csv", brand=None, like=None, by=by, now=clock.now())
+    table = {"zone": "UTC", "complaints": {"key": ["Id"], "received_at": "Received", "text": "Text"}}
+    uploads.match(upload, table, Kind.COMPLAINTS)
+    for name, value in more.items():
+        setattr(upload, name, value)
+    db.session.flush()
+    return upload

@@ -9,7 +9,7 @@ from flask_babel import gettext as _
 from flask_babel import lazy_gettext as _l
 from flask_login import current_user
 
-from core import access, clock, formats
+from core import access, clock, formats, spreadsheets
 from core.frame import Entry
 from core.i18n import language_name
 from insights import asking, export, pictures, transitions, words
@@ -59,23 +59,28 @@ def show() -> str:
         journey=journey,
         journey_legend=pictures.journey_legend(metric),
         address=lambda **changed: url_for(".show", **filters.with_(**changed).args),
-        export_href=url_for(".download", **filters.args),
+        exports=[(form.upper(), url_for(f".download_{form}", **filters.args)) for form in spreadsheets.TYPES],
         now=now,
     )
 
 
 @blueprint.get("/insights.csv")
 @access.needs("insights.export")
-def download() -> Response:
-    """Give what the page shows as CSV."""
+def download_csv() -> Response:
+    return _download(spreadsheets.CSV)
+
+
+@blueprint.get("/insights.xlsx")
+@access.needs("insights.export")
+def download_xlsx() -> Response:
+    return _download(spreadsheets.XLSX)
+
+
+def _download(form: str) -> Response:
+    """Give what the page shows."""
     filters, _offered, found = _found()
-    name = f"insights-{filters.metric}-{filters.start}-{filters.end}.csv"
-    # The mark at the front tells spreadsheets that this is UTF-8.
-    return Response(
-        "\ufeff" + export.to_csv(found),
-        mimetype="text/csv",
-        headers={"Content-Disposition": f'attachment; filename="{name}"', "Cache-Control": "no-store"},
-    )
+    name = f"insights-{filters.metric}-{filters.start}-{filters.end}"
+    return spreadsheets.answer(export.HEAD, export.lines(found), name=name, form=form)
 
 
 def _found() -> tuple[Filters, Choices, Overview]:

@@ -5,11 +5,12 @@ import io
 from datetime import timedelta
 
 import pytest
+from python_calamine import CalamineWorkbook
 
 from core import clock
 from core.db import db
 from customers.models import Customer
-from insights import export, rollups
+from insights import rollups
 from tests.client import Client, count_queries
 from tests.factories import make_brand, make_case, make_staff, make_team
 from tests.insights.conftest import TODAY, Shop, open_shop
@@ -164,16 +165,26 @@ def test_csv_holds_what_the_page_shows_and_withholds_what_it_withholds(client: C
     rows = list(csv.DictReader(io.StringIO(answer.get_data(as_text=True).removeprefix("\ufeff"))))
 
     assert answer.mimetype == "text/csv"
-    assert answer.headers["Content-Disposition"].endswith('.csv"')
+    assert answer.headers["Content-Disposition"].endswith(".csv")
     assert (rows[0]["figure"], rows[0]["n"], rows[0]["value"]) == ("nps", "40", "50.0")
     assert (rows[1]["group"], rows[1]["n"], rows[1]["value"]) == ("compared", "3", "")
     assert {row["figure"] for row in rows} >= {"nps", "answers", "won back", "promises kept", "first contact"}
 
 
-def test_what_looks_like_a_formula_is_only_text_in_the_csv() -> None:
-    assert export._safe("=1+1") == "'=1+1"
-    assert export._safe("email") == "email"
-    assert export._safe(-3.5) == -3.5
+def test_xlsx_holds_the_same_as_csv_with_numbers_as_numbers(client: Client, shop: Shop) -> None:
+    shop.answer([10] * 30 + [0] * 10)
+    fold()
+    client.sign_in(make_staff("analyst"))
+
+    written = client.get("/insights.csv").get_data(as_text=True).removeprefix("\ufeff")
+    answer = client.get("/insights.xlsx")
+    found = CalamineWorkbook.from_filelike(io.BytesIO(answer.data)).get_sheet_by_index(0).to_python()
+
+    assert answer.headers["Content-Disposition"].endswith(".xlsx")
+    rows = list(csv.reader(io.StringIO(written)))
+    assert found[0] == rows[0]
+    assert found[1][:6] == ["nps", "", *rows[1][2:4], 40, 50]
+    assert [row[0] for row in found] == [row[0] for row in rows]
 
 
 def test_an_agent_sees_the_page_and_exports_nothing(client: Client, shop: Shop) -> None:
