@@ -70,7 +70,8 @@ def use(template: str) -> Response:
     """Make a survey of the library one of a brand's own, as a draft to look through and publish."""
     found = _template(template)
     brands = _brands()
-    brand = next((each for each in brands if each.key == request.form.get("brand", brands[0].key)), None)
+    wanted = request.form.get("brand")
+    brand = next((each for each in brands if wanted in (None, each.key)), None)
     if brand is None:
         raise NotFound
     survey = versions.take(found.key, brand=brand, by=f"staff:{current_user.id}", now=clock.now())

@@ -46,7 +46,7 @@ def limit_body() -> None:
 @access.link
 def survey(token: str) -> AnyResponse | str:
     """Show the questions of a link, with what its address preselects; nothing is written."""
-    link = _find(token)
+    link = _find(token, to_show=True)
     now = clock.now()
     if link.was_answered:
         return redirect(_thanks_address(token), 303)
@@ -102,7 +102,7 @@ def partial(token: str) -> AnyResponse:
 @access.link
 def thank_you(token: str) -> AnyResponse | str:
     """Say what happens next, by whom and by when; the same after a reload or a second visit."""
-    link = _find(token)
+    link = _find(token, to_show=True)
     said = thanks.of_link(link, now=clock.now())
     if said is None:
         return redirect(url_for("surveys.survey", token=token), 303)
@@ -110,9 +110,9 @@ def thank_you(token: str) -> AnyResponse | str:
     return _thank(said, stop_href=_stop_href(link))
 
 
-def _find(token: str) -> Opened:
+def _find(token: str, *, to_show: bool = False) -> Opened:
     """Return what a link opens. Raises NotFound for what we never signed or do not keep any more."""
-    link = opened.by_link(tokens.read("survey", token))
+    link = opened.by_link(tokens.read("survey", token), to_show=to_show)
     if link is None:
         raise NotFound
     return link

@@ -126,6 +126,46 @@ def test_a_link_that_ran_out_is_sound_too(page: Page, invitation: Invitation) ->
     look(page)
 
 
+@pytest.mark.parametrize("browser_options", [AUDITED[0], AUDITED[-1]])
+@pytest.mark.parametrize("language", ["en", "ar"])
+def test_axe_finds_nothing_on_stars_and_choices(
+    page: Page, app: Flask, browser_options: dict[str, Any], language: str
+) -> None:
+    survey = make_survey(make_brand(), "event")
+    paths = [link(make_invitation(make_survey(survey.brand, key))) for key in ("event", "cancellation")]
+    db.session.commit()
+
+    for path in paths:
+        page.goto(f"{path}?lang={language}&score=1")
+        look(page)
+
+
+@pytest.mark.parametrize("browser_options", [{**PHONE, "java_script_enabled": False}])
+def test_stars_and_own_words_need_keys_alone_and_no_script(
+    page: Page, app: Flask, browser_options: dict[str, Any]
+) -> None:
+    event, leaving = [link(make_invitation(make_survey(key=key))) for key in ("event", "cancellation")]
+    db.session.commit()
+    page.goto(f"{event}?score=4")
+    page.locator("#content-0").focus()
+    for _step in range(3):
+        page.keyboard.press("ArrowRight")
+    page.get_by_role("button", name="Send my answer").click()
+    expect(page.get_by_role("heading", level=1)).to_contain_text("Thank you")
+
+    page.goto(f"{leaving}?score=6")
+    expect(page.locator("#reason_other")).to_be_hidden()
+    page.get_by_label("Something else").check()
+    page.locator("#reason_other").fill("The smell of it")
+    page.get_by_role("button", name="Send my answer").click()
+    expect(page.get_by_role("heading", level=1)).to_contain_text("Thank you")
+
+    db.session.expire_all()
+    first, second = db.session.scalars(select(Response).order_by(Response.id)).all()
+    assert first.answers["content"] == 4
+    assert (second.answers["reason"], second.comment) == ("other", "The smell of it")
+
+
 @pytest.mark.parametrize("width", [390, 1440])
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_axe_finds_nothing_on_what_staff_see(
@@ -143,7 +183,9 @@ def test_axe_finds_nothing_on_what_staff_see(
     context.add_cookies([{"name": cookie.key, "value": cookie.value, "url": live_server}])
     page = context.new_page()
 
-    for path in ("/surveys", "/surveys/nps_after_contact?score=3"):
+    draft = "/surveys/nps_after_contact/draft"
+    paths = ("/surveys", "/surveys/library", draft, f"{draft}?question=why", "/surveys/nps_after_contact?score=3")
+    for path in paths:
         page.goto(path)
         look(page)
 
