@@ -7,9 +7,10 @@ from datetime import datetime
 
 from flask_babel import gettext as _
 from sqlalchemy import func, select
+from sqlalchemy.exc import IntegrityError
 
 from core import events
-from core.db import db
+from core.db import constraint_of, db
 from core.errors import Conflict, NotFound
 from customers.models import Stage, Touchpoint
 from customers.places import key_of
@@ -52,7 +53,13 @@ def add(name: str, *, by: str, now: datetime) -> Stage:
     known = stages(locked=True)
     _refuse_taken(name, known)
     stage = Stage(key=_free_key(name), name=name, position=len(known) + 1)
-    db.session.add(stage)
+    try:
+        with db.session.begin_nested():
+            db.session.add(stage)
+    except IntegrityError as error:  # the first stages of an empty journey, added twice at once, lock no row
+        if constraint_of(error) == "uq_stage_key":
+            raise NameTaken(field="name") from error
+        raise
     _number([*known, stage])
     events.record("stage.added", at=now, actor=by, stage=stage.id)
     return stage
