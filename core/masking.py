@@ -2,7 +2,7 @@
 
 import re
 
-from phonenumbers import NumberParseException, parse
+from phonenumbers import COUNTRY_CODE_TO_REGION_CODE
 
 DOTS = "•••"
 
@@ -27,9 +27,10 @@ def mask_phone(number: str) -> str:
 
 
 def _calling_code(number: str) -> str:
+    """Calling codes have one to three digits, and none begins with another."""
     if not number.strip().startswith("+"):
         return ""
-    try:
-        return f"+{parse(number).country_code} "
-    except NumberParseException:
-        return ""
+    digits = re.sub(r"\D", "", number)
+    known = (digits[:length] for length in (1, 2, 3) if int(digits[:length]) in COUNTRY_CODE_TO_REGION_CODE)
+    code = next(known, None)
+    return f"+{code} " if code else ""

@@ -8,8 +8,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Final
 
-from sqlalchemy import insert, select
-from sqlalchemy.dialects.postgresql import insert as upsert
+from sqlalchemy import select
 from sqlalchemy.orm import joinedload
 from sqlalchemy.orm.attributes import set_committed_value
 
@@ -19,7 +18,7 @@ from core import i18n
 from core.db import db, new_public_id
 from core.errors import NotFound
 from core.events import Event
-from core.inserting import insert_many
+from core.inserting import insert_all, insert_many
 from customers.models import Brand, Customer, Touchpoint
 from customers.scales import Band, band
 from feedback import clocks, policies, public, reopening
@@ -310,8 +309,7 @@ def _insert(
         "team_id": policy.team_id,
         "opened_at": now,
     }
-    statement = upsert(Case).values(**row, **columns).on_conflict_do_nothing(index_elements=["reason"])
-    case = db.session.scalar(statement.returning(Case))
+    case = next(iter(insert_all(Case, [row | columns], unless="(reason)")), None)
     if case is not None:
         set_committed_value(case, "brand", opened.brand)
         set_committed_value(case, "customer", opened.customer)
@@ -336,19 +334,18 @@ def promise_contact(case: Case, due: datetime, now: datetime) -> int:
     """Promise the first contact by the end of its clock; return the promise's id."""
     with i18n.use_language(case.language, zone=case.brand.zone):
         words = public.contact_words(case.wants)
-    promise = Promise(
-        case_id=case.id,
-        kind="contact",
-        words=words,
-        due_at=due,
-        due_zone=case.brand.zone,
-        made_by=RULE,
-        made_at=now,
-        state=PromiseState.OPEN,
-    )
-    db.session.add(promise)
-    db.session.flush()
-    return promise.id
+    row = {
+        "case_id": case.id,
+        "kind": "contact",
+        "words": words,
+        "due_at": due,
+        "due_zone": case.brand.zone,
+        "made_by": RULE,
+        "made_at": now,
+        "state": PromiseState.OPEN,
+    }
+    made: int = insert_many(Promise, [row], returning=("id",))[0].id
+    return made
 
 
 def _record_opening(case: Case, *, by: By, policy: policies.Policy, promise: int | None, now: datetime) -> None:
@@ -359,7 +356,7 @@ def _record_opening(case: Case, *, by: By, policy: policies.Policy, promise: int
     ]
     if promise is not None:
         rows.append(shared | {"kind": "promise.made", "data": {"promise": promise}})
-    db.session.execute(insert(Event), rows)
+    insert_many(Event, rows)
 
 
 def touchpoints_of(brand_id: int | None) -> list[Touchpoint]:

@@ -15,7 +15,6 @@ from typing import Any, Final, cast
 from flask_babel import gettext as _
 from flask_babel import lazy_gettext as _l
 from sqlalchemy import CTE, String, Table, case, func, insert, literal, null, select, text, update
-from sqlalchemy.dialects.postgresql import insert as upsert
 
 from core import formats, working_time
 from core.db import db
@@ -70,32 +69,33 @@ def start(
 ) -> dict[str, datetime]:
     """Start clocks and write their events, in one statement; return when each is due. One that runs already goes on."""
     calendar = policies.calendar(calendar_id)
-    rows = [_row(case_id, target, policy, calendar_id, calendar, now) for target in targets]
-    started = (
-        upsert(_clock)
-        .values(rows)
-        .on_conflict_do_nothing(index_elements=["case_id", "kind"], index_where=text("stopped_at IS NULL"))
-        .returning(_clock.c.id)
-        .cte("started")
-    )
-    _write(started, "start", reason=None, actor=actor, now=now)
-    return {row["kind"]: row["due_at"] for row in rows}
-
-
-def _row(
-    case_id: int, target: Target, policy: str, calendar_id: int, calendar: working_time.Calendar, now: datetime
-) -> dict[str, Any]:
-    work = timedelta(minutes=target.minutes)
-    return {
-        "case_id": case_id,
-        "kind": str(target.kind),
-        "target_minutes": target.minutes,
-        "calendar_id": calendar_id,
-        "policy": policy,
-        "started_at": now,
-        "due_at": working_time.add(now, work, calendar),
-        "warn_at": working_time.add(now, work * WARN_SHARE, calendar),
+    work = {str(target.kind): timedelta(minutes=target.minutes) for target in targets}
+    due = {kind: working_time.add(now, each, calendar) for kind, each in work.items()}
+    columns = {
+        "kinds": list(due),
+        "minutes": [target.minutes for target in targets],
+        "due": list(due.values()),
+        "warn": [working_time.add(now, each * WARN_SHARE, calendar) for each in work.values()],
     }
+    shared = {"case": case_id, "calendar": calendar_id, "policy": policy, "actor": actor, "now": now}
+    db.session.execute(_START, shared | columns)
+    return due
+
+
+# Written down, because a statement with a list of rows is put together anew each time, and a customer waits for this.
+_START: Final = text("""
+    WITH started AS (
+        INSERT INTO case_clock (case_id, kind, target_minutes, calendar_id, policy, started_at, due_at, warn_at)
+        SELECT CAST(:case AS bigint), kind, minutes, CAST(:calendar AS bigint), CAST(:policy AS text),
+               CAST(:now AS timestamptz), due_at, warn_at
+        FROM unnest(CAST(:kinds AS text[]), CAST(:minutes AS bigint[]), CAST(:due AS timestamptz[]),
+                    CAST(:warn AS timestamptz[])) AS target (kind, minutes, due_at, warn_at)
+        ON CONFLICT (case_id, kind) WHERE stopped_at IS NULL DO NOTHING
+        RETURNING id
+    )
+    INSERT INTO clock_event (clock_id, kind, actor, at)
+    SELECT id, 'start', CAST(:actor AS text), CAST(:now AS timestamptz) FROM started
+""")
 
 
 def pause(case_id: int, *, reason: str, actor: str, now: datetime) -> None:

@@ -153,9 +153,13 @@ _BY_TOUCHPOINT = (
 )
 
 
-def by_link(public_id: str) -> Opened | None:
-    """Return what an invitation's link opens, in whatever state it is, in one statement."""
-    row = _FIND.run(link=public_id).one_or_none()
+def by_link(public_id: str, *, to_show: bool = False) -> Opened | None:
+    """Return what an invitation's link opens, in whatever state it is, in one statement.
+
+    With `to_show` nothing may be written afterwards in this request: it is read outside a transaction.
+    """
+    found = _FIND.look(link=public_id) if to_show else _FIND.run(link=public_id)
+    row = found.one_or_none()
     return _opened(row) if row else None
 
 
