@@ -134,6 +134,15 @@ class Vendor:
         """From now on `share` of the requests (0 to 1) meet one of `faults`."""
         self._share, self._faults, self._random = share, faults, random.Random(seed)
 
+    def recover(self) -> None:
+        """Be well again and forget everything that was sent."""
+        self._script.clear()
+        self._share = 0.0
+        with self._lock:
+            self.calls, self.mails, self.accepted = [], [], 0
+        self.released.set()  # whoever hangs may go
+        self.released = threading.Event()
+
     def hang_up(self) -> None:
         """Close every kept connection, as an idle time-out does."""
         for each in list(self._sockets):

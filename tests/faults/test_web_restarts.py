@@ -1,0 +1,63 @@
+"""The web starts its workers anew under load, as after a new version: behind a socket no request fails."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+import pytest
+from flask import Flask
+
+from tests.faults import history
+from tests.faults.crowd import Crowd, forms
+from tests.faults.processes import Web, free_port, wait_until
+from tests.faults.shop import invite, open_shop
+
+pytestmark = [pytest.mark.fault, pytest.mark.timeout(600)]
+EVERY = 10.0  # seconds
+
+
+@pytest.mark.parametrize(("workers", "restarts"), [(1, 1), pytest.param(2, 6, marks=pytest.mark.slow)])
+def test_no_request_fails_while_the_web_behind_a_socket_restarts(
+    app: Flask, environment: dict[str, str], tmp_path: Path, workers: int, restarts: int
+) -> None:
+    web = Web(environment, log=tmp_path / "web.log", workers=workers, uds=tmp_path / "web.sock")
+
+    crowd = answer_while_restarting(web, workers=workers, restarts=restarts)
+
+    assert crowd.outcomes().keys() == {303}
+    assert history.faults_of_answers(crowd.attempts, history.responses_by_invitation()) == []
+    slowest = max(attempt.seconds for attempt in crowd.attempts)
+    print(f"\n{len(crowd.attempts)} requests in {restarts} restarts of {workers}, slowest {slowest:.2f} s, none failed")
+
+
+@pytest.mark.slow
+def test_behind_a_port_what_was_acknowledged_is_kept_though_connections_are_refused(
+    app: Flask, environment: dict[str, str], tmp_path: Path
+) -> None:
+    """Each worker listens by itself there, and a new one is not waited for: docs/running.md."""
+    web = Web(environment, log=tmp_path / "web.log", workers=2, port=free_port())
+
+    crowd = answer_while_restarting(web, workers=2, restarts=2)
+
+    assert crowd.outcomes().keys() <= {303, None}
+    assert history.faults_of_answers(crowd.attempts, history.responses_by_invitation()) == []
+    print(f"\n2 restarts behind a port: {dict(crowd.outcomes())}")
+
+
+def answer_while_restarting(web: Web, *, workers: int, restarts: int) -> Crowd:
+    """Let customers answer from before the first restart until after the last."""
+    shop = open_shop(rewards=10_000)
+    sent = forms(invite(shop, 700 * restarts))
+    try:
+        web.ready()
+        with Crowd(web, sent, size=6, rest=0.05, keeps=False) as crowd:
+            for number in range(1, restarts + 1):
+                began = time.monotonic()
+                web.hang_up()
+                wait_until(lambda number=number: web.replaced() == number * workers, seconds=120)
+                time.sleep(max(0.0, EVERY - (time.monotonic() - began)) if restarts > 1 else 1.0)
+            crowd.stop()
+    finally:
+        web.end()
+    return crowd
