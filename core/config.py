@@ -1,6 +1,6 @@
 """Configuration: the environment read once into one frozen value; the application refuses to start on a bad one.
 
-Every setting is a field of `Config` with its unit in the comment beside it. A secret may also be given as a file: `NAME_FILE`.
+Every setting is a field of `Config` with its unit in the comment beside it. Any may be given as a file: `NAME_FILE`.
 """
 
 from __future__ import annotations
@@ -71,7 +71,7 @@ class Config:
 def from_environment(environ: Mapping[str, str] = os.environ) -> Config:
     """Return the configuration, or raise BadConfig naming the first setting that is missing or malformed.
 
-    With DATABASE_URL and REDIS_URL unset this is the demo: embedded servers are started and its secrets kept under var/.
+    With DATABASE_URL and REDIS_URL unset this is the demo: its own servers start, its secrets are kept under var/.
     """
     read = _Reader(environ)
     environment = read.one_of(

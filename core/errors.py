@@ -1,4 +1,4 @@
-"""Refusals: each says what went wrong, at which field and how to go on; one place turns them into a page or problem+json."""
+"""Refusals: each says what went wrong, where and how to go on; one place makes a page or problem+json of them."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ log = structlog.get_logger(__name__)
 class Refusal(Exception):
     """Something we will not do, with a sentence a customer may read.
 
-    `status` is the HTTP status, `code` a stable word for programs, `field` the input it belongs to (None: the whole request),
+    `status` is the HTTP status, `code` a stable word for programs, `field` the input it belongs to (None: all of it),
     `more` further members of the problem document, `headers` what the answer carries beside it.
     """
 

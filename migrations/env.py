@@ -1,4 +1,4 @@
-"""Runs migrations: each in a transaction of its own, with lock time-outs, so that one never queues the whole site behind a lock."""
+"""Runs migrations: each in its own transaction, with lock time-outs, so that none queues the site behind a lock."""
 
 from __future__ import annotations
 

@@ -22,9 +22,7 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id", name=op.f("pk_event")),
     )
     op.create_index("ix_event_case", "event", ["case_id", "at", "id"], unique=False)
-    op.create_index(
-        "ix_event_customer", "event", ["customer_id", "at", "id"], unique=False
-    )
+    op.create_index("ix_event_customer", "event", ["customer_id", "at", "id"], unique=False)
     op.create_index("ix_event_kind", "event", ["kind", "id"], unique=False)
     op.create_table(
         "file",

@@ -43,9 +43,7 @@ def upgrade() -> None:
         sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("merged_into_id", sa.BigInteger(), nullable=True),
         sa.Column("erased_at", sa.DateTime(timezone=True), nullable=True),
-        sa.ForeignKeyConstraint(
-            ["merged_into_id"], ["customer.id"], name=op.f("fk_customer_merged_into_id")
-        ),
+        sa.ForeignKeyConstraint(["merged_into_id"], ["customer.id"], name=op.f("fk_customer_merged_into_id")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_customer")),
         sa.UniqueConstraint("external_id", name=op.f("uq_customer_external_id")),
         sa.UniqueConstraint("public_id", name=op.f("uq_customer_public_id")),
@@ -115,9 +113,7 @@ def upgrade() -> None:
         sa.Column("calendar_id", sa.BigInteger(), nullable=False),
         sa.Column("main_survey_key", sa.Text(), nullable=True),
         sa.Column("privacy_url", sa.Text(), nullable=True),
-        sa.ForeignKeyConstraint(
-            ["calendar_id"], ["calendar.id"], name=op.f("fk_brand_calendar_id")
-        ),
+        sa.ForeignKeyConstraint(["calendar_id"], ["calendar.id"], name=op.f("fk_brand_calendar_id")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_brand")),
         sa.UniqueConstraint("key", name=op.f("uq_brand_key")),
     )
@@ -152,12 +148,8 @@ def upgrade() -> None:
         sa.Column("icon", sa.Text(), nullable=False),
         sa.Column("phrases", postgresql.JSONB(astext_type=sa.Text()), nullable=False),
         sa.Column("archived_at", sa.DateTime(timezone=True), nullable=True),
-        sa.ForeignKeyConstraint(
-            ["brand_id"], ["brand.id"], name=op.f("fk_touchpoint_brand_id")
-        ),
-        sa.ForeignKeyConstraint(
-            ["stage_id"], ["stage.id"], name=op.f("fk_touchpoint_stage_id")
-        ),
+        sa.ForeignKeyConstraint(["brand_id"], ["brand.id"], name=op.f("fk_touchpoint_brand_id")),
+        sa.ForeignKeyConstraint(["stage_id"], ["stage.id"], name=op.f("fk_touchpoint_stage_id")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_touchpoint")),
         sa.UniqueConstraint("key", name=op.f("uq_touchpoint_key")),
     )
@@ -174,21 +166,15 @@ def upgrade() -> None:
         sa.Column("value_minor", sa.BigInteger(), nullable=True),
         sa.Column("currency", sa.Text(), nullable=True),
         sa.Column("status", sa.Text(), nullable=False),
-        sa.Column(
-            "attributes", postgresql.JSONB(astext_type=sa.Text()), nullable=False
-        ),
+        sa.Column("attributes", postgresql.JSONB(astext_type=sa.Text()), nullable=False),
         sa.Column("received_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("import_id", sa.BigInteger(), nullable=True),
         sa.CheckConstraint(
             "(value_minor IS NULL) = (currency IS NULL)",
             name=op.f("ck_interaction_money_together"),
         ),
-        sa.ForeignKeyConstraint(
-            ["customer_id"], ["customer.id"], name=op.f("fk_interaction_customer_id")
-        ),
-        sa.ForeignKeyConstraint(
-            ["import_id"], ["import_run.id"], name=op.f("fk_interaction_import_id")
-        ),
+        sa.ForeignKeyConstraint(["customer_id"], ["customer.id"], name=op.f("fk_interaction_customer_id")),
+        sa.ForeignKeyConstraint(["import_id"], ["import_run.id"], name=op.f("fk_interaction_import_id")),
         sa.ForeignKeyConstraint(
             ["touchpoint_id"],
             ["touchpoint.id"],
@@ -203,9 +189,7 @@ def upgrade() -> None:
         ["customer_id", "occurred_at"],
         unique=False,
     )
-    op.create_index(
-        "ix_interaction_occurred_at", "interaction", ["occurred_at"], unique=False
-    )
+    op.create_index("ix_interaction_occurred_at", "interaction", ["occurred_at"], unique=False)
     op.create_index(
         "uq_interaction_reference",
         "interaction",

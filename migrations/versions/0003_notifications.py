@@ -20,9 +20,7 @@ def upgrade() -> None:
         sa.Column("headers", postgresql.JSONB(astext_type=sa.Text()), nullable=False),
         sa.Column("sent_at", sa.DateTime(timezone=True), nullable=False),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_mailbox_message")),
-        sa.UniqueConstraint(
-            "message_public_id", name=op.f("uq_mailbox_message_message_public_id")
-        ),
+        sa.UniqueConstraint("message_public_id", name=op.f("uq_mailbox_message_message_public_id")),
     )
     op.create_index(
         op.f("ix_mailbox_message_to_address"),
@@ -39,9 +37,7 @@ def upgrade() -> None:
         sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_suppression")),
     )
-    op.create_index(
-        "uq_suppression_address", "suppression", ["address_hash", "scope"], unique=True
-    )
+    op.create_index("uq_suppression_address", "suppression", ["address_hash", "scope"], unique=True)
     op.create_table(
         "message",
         sa.Column("id", sa.BigInteger(), sa.Identity(), nullable=False),
@@ -63,21 +59,13 @@ def upgrade() -> None:
         sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("handed_over_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("erased_at", sa.DateTime(timezone=True), nullable=True),
-        sa.ForeignKeyConstraint(
-            ["brand_id"], ["brand.id"], name=op.f("fk_message_brand_id")
-        ),
-        sa.ForeignKeyConstraint(
-            ["customer_id"], ["customer.id"], name=op.f("fk_message_customer_id")
-        ),
+        sa.ForeignKeyConstraint(["brand_id"], ["brand.id"], name=op.f("fk_message_brand_id")),
+        sa.ForeignKeyConstraint(["customer_id"], ["customer.id"], name=op.f("fk_message_customer_id")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_message")),
         sa.UniqueConstraint("public_id", name=op.f("uq_message_public_id")),
     )
-    op.create_index(
-        "ix_message_case", "message", ["case_id", "created_at"], unique=False
-    )
-    op.create_index(
-        "ix_message_customer", "message", ["customer_id", "created_at"], unique=False
-    )
+    op.create_index("ix_message_case", "message", ["case_id", "created_at"], unique=False)
+    op.create_index("ix_message_customer", "message", ["customer_id", "created_at"], unique=False)
     op.create_index(
         "ix_message_unsettled",
         "message",
@@ -101,9 +89,7 @@ def upgrade() -> None:
             ondelete="CASCADE",
         ),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_message_event")),
-        sa.UniqueConstraint(
-            "provider_event_id", name=op.f("uq_message_event_provider_event_id")
-        ),
+        sa.UniqueConstraint("provider_event_id", name=op.f("uq_message_event_provider_event_id")),
     )
     op.create_index(
         op.f("ix_message_event_message_id"),

@@ -23,9 +23,7 @@ def upgrade() -> None:
         sa.Column("public_id", sa.Text(), nullable=False),
         sa.Column("name", sa.Text(), nullable=False),
         sa.Column("brand_id", sa.BigInteger(), nullable=True),
-        sa.ForeignKeyConstraint(
-            ["brand_id"], ["brand.id"], name=op.f("fk_team_brand_id")
-        ),
+        sa.ForeignKeyConstraint(["brand_id"], ["brand.id"], name=op.f("fk_team_brand_id")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_team")),
         sa.UniqueConstraint("name", name=op.f("uq_team_name")),
         sa.UniqueConstraint("public_id", name=op.f("uq_team_public_id")),
@@ -58,15 +56,11 @@ def upgrade() -> None:
         sa.Column("goodwill_limit_minor", sa.BigInteger(), nullable=True),
         sa.Column("team_id", sa.BigInteger(), nullable=True),
         sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
-        sa.ForeignKeyConstraint(
-            ["team_id"], ["team.id"], name=op.f("fk_staff_team_id")
-        ),
+        sa.ForeignKeyConstraint(["team_id"], ["team.id"], name=op.f("fk_staff_team_id")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_staff")),
         sa.UniqueConstraint("email", name=op.f("uq_staff_email")),
         sa.UniqueConstraint("fs_uniquifier", name=op.f("uq_staff_fs_uniquifier")),
-        sa.UniqueConstraint(
-            "fs_webauthn_user_handle", name=op.f("uq_staff_fs_webauthn_user_handle")
-        ),
+        sa.UniqueConstraint("fs_webauthn_user_handle", name=op.f("uq_staff_fs_webauthn_user_handle")),
         sa.UniqueConstraint("public_id", name=op.f("uq_staff_public_id")),
     )
     op.create_index(
@@ -87,9 +81,7 @@ def upgrade() -> None:
         sa.Column("created_by_id", sa.BigInteger(), nullable=True),
         sa.Column("expires_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("revoked_at", sa.DateTime(timezone=True), nullable=True),
-        sa.ForeignKeyConstraint(
-            ["created_by_id"], ["staff.id"], name=op.f("fk_api_key_created_by_id")
-        ),
+        sa.ForeignKeyConstraint(["created_by_id"], ["staff.id"], name=op.f("fk_api_key_created_by_id")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_api_key")),
         sa.UniqueConstraint("public_id", name=op.f("uq_api_key_public_id")),
         sa.UniqueConstraint("secret_hash", name=op.f("uq_api_key_secret_hash")),
@@ -112,16 +104,12 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id", name=op.f("pk_saved_view")),
         sa.UniqueConstraint("public_id", name=op.f("uq_saved_view_public_id")),
     )
-    op.create_index(
-        op.f("ix_saved_view_staff_id"), "saved_view", ["staff_id"], unique=False
-    )
+    op.create_index(op.f("ix_saved_view_staff_id"), "saved_view", ["staff_id"], unique=False)
     op.create_table(
         "staff_role",
         sa.Column("staff_id", sa.BigInteger(), nullable=False),
         sa.Column("role_id", sa.BigInteger(), nullable=False),
-        sa.ForeignKeyConstraint(
-            ["role_id"], ["role.id"], name=op.f("fk_staff_role_role_id")
-        ),
+        sa.ForeignKeyConstraint(["role_id"], ["role.id"], name=op.f("fk_staff_role_role_id")),
         sa.ForeignKeyConstraint(
             ["staff_id"],
             ["staff.id"],
@@ -153,9 +141,7 @@ def upgrade() -> None:
         ),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_webauthn")),
     )
-    op.create_index(
-        op.f("ix_webauthn_credential_id"), "webauthn", ["credential_id"], unique=True
-    )
+    op.create_index(op.f("ix_webauthn_credential_id"), "webauthn", ["credential_id"], unique=True)
 
 
 def downgrade() -> None:

@@ -28,17 +28,13 @@ def upgrade() -> None:
         sa.Column("cap_per_customer", sa.BigInteger(), nullable=False),
         sa.Column("cap_days", sa.BigInteger(), nullable=False),
         sa.Column("staff_day_limit_minor", sa.BigInteger(), nullable=True),
-        sa.Column(
-            "conditions", postgresql.JSONB(astext_type=sa.Text()), nullable=False
-        ),
+        sa.Column("conditions", postgresql.JSONB(astext_type=sa.Text()), nullable=False),
         sa.Column("terms", postgresql.JSONB(astext_type=sa.Text()), nullable=False),
         sa.Column("valid_days", sa.BigInteger(), nullable=False),
         sa.Column("starts_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("ends_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
-        sa.CheckConstraint(
-            "reward_minor > 0", name=op.f("ck_programme_worth_something")
-        ),
+        sa.CheckConstraint("reward_minor > 0", name=op.f("ck_programme_worth_something")),
         sa.CheckConstraint(
             "spent_minor + reserved_minor <= budget_minor",
             name=op.f("ck_programme_within_budget"),
@@ -47,9 +43,7 @@ def upgrade() -> None:
             "spent_minor >= 0 AND reserved_minor >= 0",
             name=op.f("ck_programme_not_negative"),
         ),
-        sa.ForeignKeyConstraint(
-            ["brand_id"], ["brand.id"], name=op.f("fk_programme_brand_id")
-        ),
+        sa.ForeignKeyConstraint(["brand_id"], ["brand.id"], name=op.f("fk_programme_brand_id")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_programme")),
         sa.UniqueConstraint("key", name=op.f("uq_programme_key")),
         sa.UniqueConstraint("public_id", name=op.f("uq_programme_public_id")),
@@ -75,18 +69,12 @@ def upgrade() -> None:
         sa.Column("released_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("usable_until", sa.DateTime(timezone=True), nullable=True),
         sa.CheckConstraint("amount_minor > 0", name=op.f("ck_reward_worth_something")),
-        sa.ForeignKeyConstraint(
-            ["customer_id"], ["customer.id"], name=op.f("fk_reward_customer_id")
-        ),
-        sa.ForeignKeyConstraint(
-            ["programme_id"], ["programme.id"], name=op.f("fk_reward_programme_id")
-        ),
+        sa.ForeignKeyConstraint(["customer_id"], ["customer.id"], name=op.f("fk_reward_customer_id")),
+        sa.ForeignKeyConstraint(["programme_id"], ["programme.id"], name=op.f("fk_reward_programme_id")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_reward")),
         sa.UniqueConstraint("public_id", name=op.f("uq_reward_public_id")),
     )
-    op.create_index(
-        "ix_reward_customer", "reward", ["customer_id", "created_at"], unique=False
-    )
+    op.create_index("ix_reward_customer", "reward", ["customer_id", "created_at"], unique=False)
     op.create_index(
         "ix_reward_expiring",
         "reward",
@@ -94,9 +82,7 @@ def upgrade() -> None:
         unique=False,
         postgresql_where=sa.text("state = 'reserved'"),
     )
-    op.create_index(
-        "uq_reward_reason", "reward", ["programme_id", "reason"], unique=True
-    )
+    op.create_index("uq_reward_reason", "reward", ["programme_id", "reason"], unique=True)
     op.create_table(
         "code",
         sa.Column("id", sa.BigInteger(), sa.Identity(), nullable=False),
@@ -104,12 +90,8 @@ def upgrade() -> None:
         sa.Column("value", sa.Text(), nullable=False),
         sa.Column("reward_id", sa.BigInteger(), nullable=True),
         sa.Column("added_at", sa.DateTime(timezone=True), nullable=False),
-        sa.ForeignKeyConstraint(
-            ["programme_id"], ["programme.id"], name=op.f("fk_code_programme_id")
-        ),
-        sa.ForeignKeyConstraint(
-            ["reward_id"], ["reward.id"], name=op.f("fk_code_reward_id")
-        ),
+        sa.ForeignKeyConstraint(["programme_id"], ["programme.id"], name=op.f("fk_code_programme_id")),
+        sa.ForeignKeyConstraint(["reward_id"], ["reward.id"], name=op.f("fk_code_reward_id")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_code")),
         sa.UniqueConstraint("reward_id", name=op.f("uq_code_reward_id")),
     )
@@ -138,9 +120,7 @@ def upgrade() -> None:
             ["programme.id"],
             name=op.f("fk_ledger_entry_programme_id"),
         ),
-        sa.ForeignKeyConstraint(
-            ["reward_id"], ["reward.id"], name=op.f("fk_ledger_entry_reward_id")
-        ),
+        sa.ForeignKeyConstraint(["reward_id"], ["reward.id"], name=op.f("fk_ledger_entry_reward_id")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_ledger_entry")),
     )
     op.create_index(
@@ -149,9 +129,7 @@ def upgrade() -> None:
         ["programme_id", "id"],
         unique=False,
     )
-    op.create_index(
-        "ix_ledger_entry_transfer", "ledger_entry", ["transfer_id"], unique=False
-    )
+    op.create_index("ix_ledger_entry_transfer", "ledger_entry", ["transfer_id"], unique=False)
 
 
 def downgrade() -> None:

@@ -18,9 +18,7 @@ def upgrade() -> None:
         sa.Column("name", sa.Text(), nullable=False),
         sa.Column("parent_id", sa.BigInteger(), nullable=True),
         sa.Column("archived_at", sa.DateTime(timezone=True), nullable=True),
-        sa.ForeignKeyConstraint(
-            ["parent_id"], ["root_cause.id"], name=op.f("fk_root_cause_parent_id")
-        ),
+        sa.ForeignKeyConstraint(["parent_id"], ["root_cause.id"], name=op.f("fk_root_cause_parent_id")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_root_cause")),
         sa.UniqueConstraint("key", name=op.f("uq_root_cause_key")),
         sa.UniqueConstraint("public_id", name=op.f("uq_root_cause_public_id")),
@@ -31,21 +29,15 @@ def upgrade() -> None:
         sa.Column("name", sa.Text(), nullable=False),
         sa.Column("brand_id", sa.BigInteger(), nullable=True),
         sa.Column("position", sa.SmallInteger(), nullable=False),
-        sa.Column(
-            "conditions", postgresql.JSONB(astext_type=sa.Text()), nullable=False
-        ),
+        sa.Column("conditions", postgresql.JSONB(astext_type=sa.Text()), nullable=False),
         sa.Column("first_contact_minutes", sa.BigInteger(), nullable=False),
         sa.Column("next_response_minutes", sa.BigInteger(), nullable=False),
         sa.Column("resolution_minutes", sa.BigInteger(), nullable=False),
         sa.Column("priority", sa.Text(), nullable=False),
         sa.Column("team_id", sa.BigInteger(), nullable=True),
         sa.Column("outcome_after_days", sa.BigInteger(), nullable=False),
-        sa.ForeignKeyConstraint(
-            ["brand_id"], ["brand.id"], name=op.f("fk_sla_policy_brand_id")
-        ),
-        sa.ForeignKeyConstraint(
-            ["team_id"], ["team.id"], name=op.f("fk_sla_policy_team_id")
-        ),
+        sa.ForeignKeyConstraint(["brand_id"], ["brand.id"], name=op.f("fk_sla_policy_brand_id")),
+        sa.ForeignKeyConstraint(["team_id"], ["team.id"], name=op.f("fk_sla_policy_team_id")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_sla_policy")),
         sa.UniqueConstraint("name", name=op.f("uq_sla_policy_name")),
     )
@@ -98,28 +90,14 @@ def upgrade() -> None:
             "state <> 'closed' OR closed_at IS NOT NULL",
             name=op.f("ck_case_closed_has_time"),
         ),
-        sa.ForeignKeyConstraint(
-            ["assignee_id"], ["staff.id"], name=op.f("fk_case_assignee_id")
-        ),
-        sa.ForeignKeyConstraint(
-            ["brand_id"], ["brand.id"], name=op.f("fk_case_brand_id")
-        ),
-        sa.ForeignKeyConstraint(
-            ["customer_id"], ["customer.id"], name=op.f("fk_case_customer_id")
-        ),
-        sa.ForeignKeyConstraint(
-            ["import_id"], ["import_run.id"], name=op.f("fk_case_import_id")
-        ),
-        sa.ForeignKeyConstraint(
-            ["interaction_id"], ["interaction.id"], name=op.f("fk_case_interaction_id")
-        ),
-        sa.ForeignKeyConstraint(
-            ["root_cause_id"], ["root_cause.id"], name=op.f("fk_case_root_cause_id")
-        ),
+        sa.ForeignKeyConstraint(["assignee_id"], ["staff.id"], name=op.f("fk_case_assignee_id")),
+        sa.ForeignKeyConstraint(["brand_id"], ["brand.id"], name=op.f("fk_case_brand_id")),
+        sa.ForeignKeyConstraint(["customer_id"], ["customer.id"], name=op.f("fk_case_customer_id")),
+        sa.ForeignKeyConstraint(["import_id"], ["import_run.id"], name=op.f("fk_case_import_id")),
+        sa.ForeignKeyConstraint(["interaction_id"], ["interaction.id"], name=op.f("fk_case_interaction_id")),
+        sa.ForeignKeyConstraint(["root_cause_id"], ["root_cause.id"], name=op.f("fk_case_root_cause_id")),
         sa.ForeignKeyConstraint(["team_id"], ["team.id"], name=op.f("fk_case_team_id")),
-        sa.ForeignKeyConstraint(
-            ["touchpoint_id"], ["touchpoint.id"], name=op.f("fk_case_touchpoint_id")
-        ),
+        sa.ForeignKeyConstraint(["touchpoint_id"], ["touchpoint.id"], name=op.f("fk_case_touchpoint_id")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_case")),
         sa.UniqueConstraint("number", name=op.f("uq_case_number")),
         sa.UniqueConstraint("public_id", name=op.f("uq_case_public_id")),
@@ -131,17 +109,13 @@ def upgrade() -> None:
         unique=False,
         postgresql_where=sa.text("state IN ('open','recovery','waiting')"),
     )
-    op.create_index(
-        "ix_case_customer", "case", ["customer_id", "opened_at"], unique=False
-    )
+    op.create_index("ix_case_customer", "case", ["customer_id", "opened_at"], unique=False)
     op.create_index(
         "ix_case_desk",
         "case",
         ["due_at", "id"],
         unique=False,
-        postgresql_where=sa.text(
-            "state IN ('open','recovery','waiting') AND NOT off_desk"
-        ),
+        postgresql_where=sa.text("state IN ('open','recovery','waiting') AND NOT off_desk"),
     )
     op.create_index("ix_case_opened_at", "case", ["opened_at"], unique=False)
     op.create_index(
@@ -166,9 +140,7 @@ def upgrade() -> None:
         sa.Column("paused_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("stopped_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("breached_at", sa.DateTime(timezone=True), nullable=True),
-        sa.ForeignKeyConstraint(
-            ["calendar_id"], ["calendar.id"], name=op.f("fk_case_clock_calendar_id")
-        ),
+        sa.ForeignKeyConstraint(["calendar_id"], ["calendar.id"], name=op.f("fk_case_clock_calendar_id")),
         sa.ForeignKeyConstraint(
             ["case_id"],
             ["case.id"],
@@ -212,19 +184,13 @@ def upgrade() -> None:
             name=op.f("fk_case_entry_case_id"),
             ondelete="CASCADE",
         ),
-        sa.ForeignKeyConstraint(
-            ["message_id"], ["message.id"], name=op.f("fk_case_entry_message_id")
-        ),
-        sa.ForeignKeyConstraint(
-            ["staff_id"], ["staff.id"], name=op.f("fk_case_entry_staff_id")
-        ),
+        sa.ForeignKeyConstraint(["message_id"], ["message.id"], name=op.f("fk_case_entry_message_id")),
+        sa.ForeignKeyConstraint(["staff_id"], ["staff.id"], name=op.f("fk_case_entry_staff_id")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_case_entry")),
         sa.UniqueConstraint("form_key", name=op.f("uq_case_entry_form_key")),
         sa.UniqueConstraint("public_id", name=op.f("uq_case_entry_public_id")),
     )
-    op.create_index(
-        "ix_case_entry_case", "case_entry", ["case_id", "at", "id"], unique=False
-    )
+    op.create_index("ix_case_entry_case", "case_entry", ["case_id", "at", "id"], unique=False)
     op.create_table(
         "complaint",
         sa.Column("id", sa.BigInteger(), sa.Identity(), nullable=False),
@@ -244,19 +210,11 @@ def upgrade() -> None:
         sa.Column("received_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("words", sa.Text(), nullable=True),
         sa.Column("language", sa.Text(), nullable=False),
-        sa.Column(
-            "attributes", postgresql.JSONB(astext_type=sa.Text()), nullable=False
-        ),
+        sa.Column("attributes", postgresql.JSONB(astext_type=sa.Text()), nullable=False),
         sa.Column("import_id", sa.BigInteger(), nullable=True),
-        sa.ForeignKeyConstraint(
-            ["brand_id"], ["brand.id"], name=op.f("fk_complaint_brand_id")
-        ),
-        sa.ForeignKeyConstraint(
-            ["case_id"], ["case.id"], name=op.f("fk_complaint_case_id")
-        ),
-        sa.ForeignKeyConstraint(
-            ["import_id"], ["import_run.id"], name=op.f("fk_complaint_import_id")
-        ),
+        sa.ForeignKeyConstraint(["brand_id"], ["brand.id"], name=op.f("fk_complaint_brand_id")),
+        sa.ForeignKeyConstraint(["case_id"], ["case.id"], name=op.f("fk_complaint_case_id")),
+        sa.ForeignKeyConstraint(["import_id"], ["import_run.id"], name=op.f("fk_complaint_import_id")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_complaint")),
         sa.UniqueConstraint("case_id", name=op.f("uq_complaint_case_id")),
         sa.UniqueConstraint("form_key", name=op.f("uq_complaint_form_key")),
@@ -315,12 +273,8 @@ def upgrade() -> None:
             name=op.f("fk_promise_case_id"),
             ondelete="CASCADE",
         ),
-        sa.ForeignKeyConstraint(
-            ["keeper_id"], ["staff.id"], name=op.f("fk_promise_keeper_id")
-        ),
-        sa.ForeignKeyConstraint(
-            ["replaced_by_id"], ["promise.id"], name=op.f("fk_promise_replaced_by_id")
-        ),
+        sa.ForeignKeyConstraint(["keeper_id"], ["staff.id"], name=op.f("fk_promise_keeper_id")),
+        sa.ForeignKeyConstraint(["replaced_by_id"], ["promise.id"], name=op.f("fk_promise_replaced_by_id")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_promise")),
         sa.UniqueConstraint("form_key", name=op.f("uq_promise_form_key")),
         sa.UniqueConstraint("public_id", name=op.f("uq_promise_public_id")),
@@ -354,9 +308,7 @@ def upgrade() -> None:
         ),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_resolution")),
     )
-    op.create_index(
-        op.f("ix_resolution_case_id"), "resolution", ["case_id"], unique=False
-    )
+    op.create_index(op.f("ix_resolution_case_id"), "resolution", ["case_id"], unique=False)
     op.create_table(
         "attachment",
         sa.Column("id", sa.BigInteger(), sa.Identity(), nullable=False),
@@ -375,14 +327,10 @@ def upgrade() -> None:
             name=op.f("fk_attachment_entry_id"),
             ondelete="CASCADE",
         ),
-        sa.ForeignKeyConstraint(
-            ["file_id"], ["file.id"], name=op.f("fk_attachment_file_id")
-        ),
+        sa.ForeignKeyConstraint(["file_id"], ["file.id"], name=op.f("fk_attachment_file_id")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_attachment")),
     )
-    op.create_index(
-        op.f("ix_attachment_case_id"), "attachment", ["case_id"], unique=False
-    )
+    op.create_index(op.f("ix_attachment_case_id"), "attachment", ["case_id"], unique=False)
     op.create_table(
         "clock_event",
         sa.Column("id", sa.BigInteger(), sa.Identity(), nullable=False),
@@ -399,9 +347,7 @@ def upgrade() -> None:
         ),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_clock_event")),
     )
-    op.create_index(
-        op.f("ix_clock_event_clock_id"), "clock_event", ["clock_id"], unique=False
-    )
+    op.create_index(op.f("ix_clock_event_clock_id"), "clock_event", ["clock_id"], unique=False)
 
 
 def downgrade() -> None:

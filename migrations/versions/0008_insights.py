@@ -40,9 +40,7 @@ def upgrade() -> None:
         ),
     )
     op.create_index("ix_rollup_day", "rollup", ["day"], unique=False)
-    op.create_index(
-        "ix_rollup_survey_day", "rollup", ["survey_id", "day"], unique=False
-    )
+    op.create_index("ix_rollup_survey_day", "rollup", ["survey_id", "day"], unique=False)
 
 
 def downgrade() -> None:

@@ -26,9 +26,7 @@ def upgrade() -> None:
         ),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_idempotency_key")),
     )
-    op.create_index(
-        "uq_idempotency_key_key", "idempotency_key", ["api_key_id", "key"], unique=True
-    )
+    op.create_index("uq_idempotency_key_key", "idempotency_key", ["api_key_id", "key"], unique=True)
 
 
 def downgrade() -> None:

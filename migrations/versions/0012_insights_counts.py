@@ -1,4 +1,4 @@
-"""Counts for insights: moves between bands, what became of invitations; and the indexes that pages of figures read by."""
+"""Counts for insights: moves between bands, what became of invitations; and the indexes that figures read by."""
 
 import sqlalchemy as sa
 from alembic import op

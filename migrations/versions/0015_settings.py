@@ -1,4 +1,4 @@
-"""Calendars and SLA policies have pages of their own, so they get public ids; a stage of the journey can be archived."""
+"""Calendars and SLA policies have pages of their own, so they get public ids; a stage can be archived."""
 
 import sqlalchemy as sa
 from alembic import op

@@ -1,4 +1,4 @@
-"""PostgreSQL dies while customers answer: what was acknowledged is kept once, what was not is kept once or not at all."""
+"""PostgreSQL dies while customers answer: what was acknowledged is kept once, all else once or not at all."""
 
 from __future__ import annotations
 
