@@ -1,4 +1,4 @@
-"""The mail provider tells everything many times, in any order, and others tell lies: the state is that of one telling."""
+"""The provider tells all many times, in any order, and others lie: the state is that of one telling."""
 
 from __future__ import annotations
 
