@@ -1,7 +1,7 @@
 """Signed links and hashed secrets.
 
 A link token is `<key version><public id><MAC>`: HMAC-SHA-256 over purpose and public id, cut to 128 bits, compared in
-constant time. It holds no state: revoking and expiring is done by the row it names, so a reminder carries the same link.
+constant time. It holds no state: the row it names revokes and expires it, so a reminder carries the same link.
 """
 
 from __future__ import annotations
