@@ -11,6 +11,7 @@ from playwright.sync_api import Browser, ConsoleMessage, Page
 from feedback import policies
 from tests.client import Client
 from tests.journeys.northwind import Shop, Visit, open_shop
+from tests.test_access import arguments as arguments  # one row of each thing that has a page
 
 PHONE: dict[str, Any] = {"viewport": {"width": 390, "height": 844}, "has_touch": True, "is_mobile": True}
 

@@ -13,25 +13,25 @@ from typing import Any, Literal
 import pytest
 from axe_playwright_python.base import AXE_SCRIPT
 from flask import Flask
-from flask_security.recoverable import generate_reset_password_token
 from playwright.sync_api import Page
 from sqlalchemy import func, select
 
 from accounts.models import Staff
-from accounts.sign_in import welcome_link
 from core import clock, tokens
 from core.access import Kind
-from core.db import db
+from core.db import db, new_public_id
 from feedback import assignments, entries, outcome, promises, resolutions
-from feedback.models import Case
+from feedback.models import Case, Complaint, SlaPolicy
 from feedback.promises import Appointment
+from incentives.models import Fulfilment, Programme
 from insights import rollups
 from notifications.models import MailboxMessage, Message
+from surveys import versions
 from surveys.models import Invitation, InvitationState
 from tests.factories import (
-    make_api_key,
     make_brand,
     make_invitation,
+    make_programme,
     make_staff,
     make_team,
 )
@@ -43,9 +43,10 @@ Scheme = Literal["light", "dark"]
 SCHEMES: tuple[Scheme, Scheme] = ("light", "dark")
 WIDTHS = (390, 1440)
 NARROWEST = 320
-IN_FRAMES = {"mailbox.document", "messages.document"}  # mails, not pages
+NO_PAGES = {"mailbox.document", "messages.document", "filing.download"}  # mails, and what is taken home
 RUN_AXE = """() => axe.run({resultTypes: ["violations"], iframes: false}).then(({violations}) =>
   violations.map(({id, nodes}) => [id, nodes.slice(0, 4).map(({html}) => html.slice(0, 160))]))"""
+LEADS_NOWHERE = {"/nowhere", "/desk/cases/999999", "/s/unknown", "/c/unknown", "/u/unknown", "/t/unknown", "/tf-rescue"}
 HEADINGS = """() => [...document.querySelectorAll("h1")].filter((heading) => heading.checkVisibility()).length"""
 
 
@@ -63,7 +64,7 @@ class Town:
 
 
 @pytest.fixture
-def town(app: Flask, shop: Shop) -> Town:
+def town(app: Flask, shop: Shop, arguments: dict[str, dict[str, Any]]) -> Town:
     now = clock.now()
     admin, ana = shop.staff("admin", "Ada Berg"), shop.staff("agent", "Ana Silva")
     case = shop.unhappy(customer=hanna(name="Hanna Keller"))
@@ -76,7 +77,10 @@ def town(app: Flask, shop: Shop) -> Town:
     rollups.fold(limit=1000, now=now)
     tell_of_a_call(shop)
     work()
-    return Town(shop, case, won, admin, arguments(shop, case), public_pages(shop, case, won, waiting), staff_pages(won))
+    own, public = behind_addresses(shop, case), public_pages(shop, case, won, waiting)
+    db.session.commit()
+    behind = {**own, **arguments, **own}  # the first start that fits is taken, and the shop's own rows before others
+    return Town(shop, case, won, admin, behind, public, staff_pages(shop, won))
 
 
 def talk(case: Case, ana: Staff, shop: Shop) -> None:
@@ -106,29 +110,58 @@ def answered(shop: Shop) -> None:
         shop.client.post(f"/s/{survey_token(shop)}", data={"nps": str(score)})
 
 
-def arguments(shop: Shop, case: Case) -> dict[str, dict[str, Any]]:
-    """Return one of each thing that pages show, by the start of the path that leads to it."""
-    newcomer, (key, _secret) = make_staff(password=None), make_api_key()
+def behind_addresses(shop: Shop, case: Case) -> dict[str, dict[str, Any]]:
+    """Return by the start of a path what stands behind it here; the list of who may get in has the rest."""
     assert case.customer is not None
+    complaint = complaint_of_a_stranger(shop)
+    asked = versions.definition_of(versions.current(shop.survey.id).id)
+    versions.draft(shop.survey, asked.to_json(), by="system", now=clock.now())
     return {
         "/s/": {"token": survey_token(shop)},
         "/c/": {"token": tokens.sign("case", case.public_id)},
         "/u/<token>/unsubscribe": {"token": tokens.sign("unsubscribe", newest_invitation().public_id)},
-        "/u/": {"token": tokens.sign("preferences", case.customer.public_id)},
-        "/t/": {"touchpoint": shop.touchpoint.key},
+        "/t/": {"touchpoint": shop.touchpoint.key, "token": told_by_a_stranger(shop)},
+        "/complaints/sent/": {"token": tokens.sign("receipt", complaint)},
+        "/complaints/confirm/": {"token": tokens.sign("confirm", complaint)},
         "/customers/": {"public_id": case.customer.public_id},
         "/desk/": {"number": case.number},
-        "/incentives/": {"public_id": shop.goodwill.public_id},
-        "/settings/staff/": {"public_id": newcomer.public_id},
-        "/settings/keys/": {"public_id": key.public_id},
-        "/settings/brands/": {"key": shop.touchpoint.brand.key},
-        "/settings/calendars/": {"public_id": shop.touchpoint.brand.calendar.public_id},
-        "/settings/touchpoints/": {"key": shop.touchpoint.key},
-        "/settings/teams/": {"public_id": make_team(shop.touchpoint.brand).public_id},
-        "/welcome/": {"token": welcome_link(newcomer).rpartition("/")[2]},
-        "/reset/": {"token": generate_reset_password_token(newcomer)},
+        "/incentives/": {"public_id": pool().public_id},
         "/mailbox/": {"mail_id": newest_mail_id()},
+        "/settings/deadlines/": {"public_id": make_deadline().public_id},
+        "/surveys/library/": {"template": "nps_after_contact"},
+        "/surveys/": {"key": shop.survey.key},
     }
+
+
+def told_by_a_stranger(shop: Shop) -> str:
+    """Answer the touchpoint's open form; return the token of its thank-you page."""
+    form_key = new_public_id()
+    path = f"/t/{shop.touchpoint.key}"
+    shop.client.post(path, data={"nps": "9", "form_key": tokens.sign("open", form_key)})
+    return tokens.sign("answer", form_key)
+
+
+def complaint_of_a_stranger(shop: Shop) -> str:
+    """File a complaint with an address that is still to be confirmed; return its public id."""
+    typed = {"what": "One pole is cracked right through.", "d": "1", "m": "2", "y": "2024", "right": "replace"}
+    typed |= {"via": "email", "email": "somebody@customer.example", "name": "Ida Lund"}
+    answer = shop.client.post(f"/complaints/new?brand={shop.brand.key}", data=typed)
+    assert answer.status_code == 303, answer.text
+    return db.session.scalars(select(Complaint.public_id)).one()
+
+
+def make_deadline() -> SlaPolicy:
+    """A policy of nobody's cases, for its page."""
+    hours = {"first_contact_minutes": 60, "next_response_minutes": 120, "resolution_minutes": 480}
+    policy = SlaPolicy(name="Four hours for Summit", position=900, conditions={}, **hours)
+    db.session.add(policy)
+    db.session.flush()
+    return policy
+
+
+def pool() -> Programme:
+    """A programme whose codes are uploaded, which has more pages than others."""
+    return make_programme(make_brand(), name="Autumn thanks", fulfilment=Fulfilment.POOL)
 
 
 def newest_invitation() -> Message:
@@ -157,7 +190,7 @@ def public_pages(shop: Shop, case: Case, won: Case, waiting: Case) -> list[str]:
     return [*pages, f"/s/{survey_token(shop, **over)}", "/s/unknown", "/c/unknown", "/u/unknown", "/t/unknown"]
 
 
-def staff_pages(won: Case) -> list[str]:
+def staff_pages(shop: Shop, won: Case) -> list[str]:
     """Return views of pages that the map tells only once, and errors."""
     assert won.customer is not None
     return [
@@ -165,7 +198,7 @@ def staff_pages(won: Case) -> list[str]:
         "/desk?tier=nobody&group=owner",
         f"/desk/cases/{won.number}",
         f"/desk/cases/{won.number}?act=promise",
-        "/desk/cases/new?act=x",
+        f"/incentives/{shop.goodwill.public_id}",
         "/incentives/new?trigger=goodwill",
         *(f"/settings/{page}?new=1" for page in ("brands", "calendars", "touchpoints", "deadlines", "teams")),
         f"/customers/{won.customer.public_id}",
@@ -181,8 +214,8 @@ def mapped(app: Flask, town: Town, *kinds: Kind) -> list[str]:
     """Return the addresses of all pages that routes of these kinds serve to a browser."""
     found = []
     for route in routes(app, town.arguments):
-        is_file = route.path.rpartition("/")[2].rpartition(".")[2] in {"json", "csv", "css", "xlsx"}
-        if route.method == "GET" and route.rule.kind in kinds and not is_file and route.endpoint not in IN_FRAMES:
+        is_file = route.path.rpartition("/")[2].rpartition(".")[2] in {"json", "csv", "css", "xlsx", "toml"}
+        if route.method == "GET" and route.rule.kind in kinds and not is_file and route.endpoint not in NO_PAGES:
             found.append(route.path)
     return found
 
@@ -213,7 +246,7 @@ def faults(page: Page, sight: Sight) -> Iterator[tuple[Any, ...]]:
     if "text/html" not in answer.headers["content-type"]:
         return
     where = (sight.address, sight.width, sight.scheme)
-    if answer.status >= 500:
+    if answer.status >= 500 or (answer.status == 404 and sight.address not in LEADS_NOWHERE):
         yield (*where, answer.status)
     for violation in page.evaluate(RUN_AXE):
         yield (*where, *violation)
