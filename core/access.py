@@ -90,6 +90,8 @@ def init_app(app: Flask, *, authenticate: Callable[[str], None]) -> None:
 
 
 def enforce() -> Response | None:
+    if "\x00" in request.path:  # no address of ours has one, and PostgreSQL stores none
+        abort(404)
     if request.endpoint is None:  # no such route: routing answers 404 or 405
         return None
     rule = rule_for(current_app, request.endpoint)

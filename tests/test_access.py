@@ -324,3 +324,17 @@ def rows_by_table() -> dict[str, str]:
     ]
     with db.engine.connect() as connection:
         return dict(tuple(row) for row in connection.execute(text(" UNION ALL ".join(parts))))
+
+
+def test_an_address_with_a_nul_leads_nowhere(client: Client) -> None:
+    client.sign_in(make_staff("admin"))
+
+    for path in (
+        "/customers/a%00b",
+        "/incentives/a%00b",
+        "/settings/staff/a%00b",
+        "/s/a%00b",
+        "/c/a%00b",
+        "/desk/cases/1%00",
+    ):
+        assert client.get(path).status_code == 404, path
