@@ -10,11 +10,12 @@ from collections.abc import Callable
 from copy import copy
 from datetime import date, datetime, timedelta
 from decimal import Decimal
+from functools import lru_cache
 from typing import Any
 from zoneinfo import ZoneInfo
 
 from babel import Locale
-from babel.dates import format_date, format_time
+from babel.dates import format_date
 from babel.lists import format_list
 from babel.numbers import format_decimal
 from flask import g, has_app_context
@@ -78,14 +79,19 @@ def isolated(text: object) -> str:
 def day(on: date | datetime, form: str = "short") -> str:
     """Return "Fri 14 Nov"; long "Friday 14 November", dated "14 Nov 2025", full "14 November 2025", plain "14 Nov"."""
     shown = local(on).date() if isinstance(on, datetime) else on
-    pattern = PATTERNS.get(_language(), PATTERNS["en"])[form]
-    words = format_date(shown, format=pattern, locale=_language())
-    return digits(words.replace(".,", ",") if form == "long" else words)
+    return digits(_worded(shown, form, _language()))
+
+
+@lru_cache(maxsize=4096)
+def _worded(shown: date, form: str, language: str) -> str:
+    """Return a day in words; the same few days stand on every page."""
+    words = format_date(shown, format=PATTERNS.get(language, PATTERNS["en"])[form], locale=language)
+    return words.replace(".,", ",") if form == "long" else words
 
 
 def time(at: datetime) -> str:
     """Return "16:00" in the reader's zone."""
-    return digits(format_time(local(at), format="HH:mm", locale="en"))
+    return digits(f"{local(at):%H:%M}")
 
 
 def iso(at: datetime) -> str:
