@@ -78,8 +78,7 @@ def write(figures: Sequence[Figure], *, quick: bool, seconds: float, conditions:
     """Write both reports; figures of works that did not run this time are kept as they stand."""
     kept = _kept()
     kept |= {figure.name: asdict(figure) | {"quick": quick, "measured_on": _today()} for figure in figures}
-    known = {name for name in kept}
-    order = [name for name in _order() if name in known] + sorted(known - set(_order()))
+    order = [name for name in _order() if name in kept] + sorted(kept.keys() - set(_order()))
     rows = [kept[name] for name in order]
     short = {row["name"]: {key: row[key] for key in ("ratio", "aim", "lower_is_better", "n")} for row in rows}
     (HERE / "results.json").write_text(json.dumps(short, indent=1) + "\n")
@@ -111,7 +110,7 @@ def _report(rows: Sequence[dict[str, object]], *, seconds: float, quick: bool, c
         "",
         "## Machine and conditions",
         "",
-        *(f"- {line}" for line in (*machine(), *conditions)),
+        *("- " + line.replace("\n", " ") for line in (*machine(), *conditions)),
         "",
         "## Figures",
         "",
@@ -148,10 +147,11 @@ def machine() -> list[str]:
     model = KNOWN.search(Path("/proc/cpuinfo").read_text())
     memory = re.search(r"MemTotal:\s+(\d+)", Path("/proc/meminfo").read_text())
     load = " ".join(f"{value:.1f}" for value in os.getloadavg())
+    processor = model[1] if model else platform.machine()
+    gib = int(memory[1]) // 1024**2 if memory else 0
     return [
-        f"{os.cpu_count()} cores ({model[1] if model else platform.machine()}), "
-        f"{int(memory[1]) // 1024**2 if memory else '?'} GiB, Linux {platform.release()}, Python "
-        f"{platform.python_version()}; load before the end {load}.",
+        f"{os.cpu_count()} cores ({processor}), {gib} GiB, {platform.platform()}, {platform.python_version()}.",
+        f"Load at the end, over 1, 5 and 15 minutes: {load}. Above 4, others worked on the machine at the same time.",
     ]
 
 

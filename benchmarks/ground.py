@@ -15,7 +15,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
@@ -60,13 +60,14 @@ class Size:
         return cls(
             quick=True,
             pairs=3,
-            visits=1200,
+            visits=800,
             desk_cases=100_000,
             desk_open=10_000,
             responses=200_000,
-            page_views=40,
-            hand_over_seconds=15,
-            imported=5_000,
+            page_views=30,
+            invitations=2_000,
+            hand_over_seconds=12,
+            imported=3_000,
         )
 
 
@@ -94,6 +95,10 @@ class Process:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.stop()
+
+    def cpu_seconds(self) -> float:
+        """Return the processor's time that it and its children took so far."""
+        return cpu_seconds(self.handle.pid)
 
     def memory_mb(self) -> float:
         """Return what it and its children take of memory, shared pages divided among their users (PSS)."""
@@ -143,9 +148,13 @@ class Ground:
     def url(self, database: str) -> str:
         return self.urls.database_url.replace("@/postgres?", f"@/{database}?")
 
+    def cpu_seconds(self) -> float:
+        """Return the processor's time that PostgreSQL took so far."""
+        return cpu_seconds(int((self._servers.base / "postgres" / "postmaster.pid").read_text().split()[0]))
+
     def _sql(self, statement: str, *names: str) -> None:
         with psycopg.connect(self.urls.database_url.replace("+psycopg", ""), autocommit=True) as connection:
-            connection.execute(sql.SQL(statement).format(*(sql.Identifier(name) for name in names)))  # type: ignore[arg-type]
+            connection.execute(sql.SQL(statement).format(*(sql.Identifier(name) for name in names)))
 
     def _make_template(self) -> None:
         self._sql("DROP DATABASE IF EXISTS {} WITH (FORCE)", TEMPLATE)
@@ -275,10 +284,21 @@ def _end_with_parent() -> None:
 
 def _children(pid: int) -> list[int]:
     found: list[int] = []
-    for task in Path(f"/proc/{pid}/task").iterdir():
-        for child in (task / "children").read_text().split():
-            found += [int(child), *_children(int(child))]
+    with suppress(OSError):  # it ended meanwhile
+        for task in Path(f"/proc/{pid}/task").iterdir():
+            for child in (task / "children").read_text().split():
+                found += [int(child), *_children(int(child))]
     return found
+
+
+def cpu_seconds(pid: int) -> float:
+    """Return the processor's time of a process and its children, those that ended included."""
+    ticks = 0
+    for each in [pid, *_children(pid)]:
+        with suppress(OSError):  # one that ended meanwhile counts with its parent
+            fields = Path(f"/proc/{each}/stat").read_text().rpartition(")")[2].split()
+            ticks += sum(map(int, fields[11:15]))
+    return ticks / os.sysconf("SC_CLK_TCK")
 
 
 def _pss_kb(pid: int) -> int:

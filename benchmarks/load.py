@@ -57,7 +57,9 @@ def post(path: str, fields: Mapping[str, Any] | Sequence[tuple[str, str]]) -> by
 
 
 def sent(path: str, body: bytes, content_type: str, headers: str = "") -> bytes:
-    head = f"POST {path} HTTP/1.1\r\n{HEADERS}{headers}Content-Type: {content_type}\r\nContent-Length: {len(body)}\r\n\r\n"
+    head = (
+        f"POST {path} HTTP/1.1\r\n{HEADERS}{headers}Content-Type: {content_type}\r\nContent-Length: {len(body)}\r\n\r\n"
+    )
     return head.encode() + body
 
 
@@ -95,7 +97,7 @@ def _received(pipe: Any) -> tuple[float, float, Counter[int], list[float]]:
         raise RuntimeError("A process of the load generator died.") from None
     if isinstance(found, str):
         raise RuntimeError(f"The load generator gave up: {found}")
-    return found  # type: ignore[no-any-return]
+    return found
 
 
 def _send_all(port: int, visits: Sequence[Visit], connections: int, gate: Any, pipe: Any) -> None:

@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable
 from functools import partial
 
-from benchmarks import answering, figures
+from benchmarks import answering, desk, figures, hand_over, imports, insights, invitations, question, start
 from benchmarks.figures import Figure
 from benchmarks.ground import ROOT, THREADS, WORKERS, Ground, Size
 
@@ -17,14 +17,21 @@ WORKS: dict[str, Work] = {
     "submit-with-worker": partial(answering.run, work=answering.submit_with_worker),
     "page": partial(answering.run, work=answering.page),
     "flow": partial(answering.run, work=answering.flow),
+    "invitations": invitations.run,
+    "hand-over": hand_over.run,
+    "desk": desk.run,
+    "insights": insights.run,
+    "import": imports.run,
+    "question": question.run,
+    "start": start.run,
 }
 CONDITIONS = (
-    f"Product and yardstick under the same command: granian (WSGI), {WORKERS} workers with {THREADS} threads each, "
-    "no access log; the same load generator, 2 processes with 8 kept connections each, on the same machine.",
-    "PostgreSQL with fsync and synchronous_commit=on, otherwise its defaults (shared_buffers 128 MB); Valkey with "
-    "its append-only file; both through Unix sockets.",
-    "15 % of the answers are unhappy: each opens a case with two clocks, most with a promise. After each run the rows "
-    "are counted: one response for each acknowledged answer, one case for each unhappy one.",
+    f"""Product and yardstick under the same command: granian (WSGI), {WORKERS} workers with {THREADS} threads each, no
+access log; the same load generator, 2 processes with 8 kept connections each, on the same machine.""",
+    """PostgreSQL with fsync and synchronous_commit=on, otherwise its defaults (shared_buffers 128 MB); Valkey with its
+append-only file; both through Unix sockets.""",
+    """15 % of the answers are unhappy: each opens a case with two clocks, most with a promise. After each run the rows
+are counted: one response for each acknowledged answer, one case for each unhappy one.""",
 )
 
 
