@@ -87,9 +87,8 @@ class Crowd:
     def acknowledged(self) -> int:
         return sum(attempt.was_acknowledged for attempt in list(self.attempts))
 
-    @property
-    def is_done(self) -> bool:
-        return not any(thread.is_alive() for thread in self._threads)
+    def has_sent(self, how_many: int) -> bool:
+        return len(self.attempts) >= how_many
 
     def outcomes(self) -> Counter[int | None]:
         return Counter(attempt.status for attempt in self.attempts)
@@ -101,7 +100,7 @@ class Crowd:
             self.attempts.append(attempt)
             if not self._keeps:
                 connection.close()
-            time.sleep(self._rest if attempt.was_acknowledged else 0.25)  # nobody hammers a page that says "later"
+            time.sleep(self._rest if attempt.was_acknowledged else 1.0)  # nobody hammers a page that says "later"
         connection.close()
 
     def _next(self) -> Form | None:

@@ -81,7 +81,7 @@ def faults_of_reactions() -> list[str]:
     for id, score in db.session.execute(select(Response.id, Response.score)):
         if reacted[id] != 1:
             faults.append(f"response {id}: {reacted[id]} reactions")
-        if cases[id] != (score <= 6):
+        if cases[id] != (score is not None and score <= 6):
             faults.append(f"response {id} with score {score}: {cases[id]} cases")
     return faults
 

@@ -57,13 +57,9 @@ def invite(shop: Shop, how_many: int, **more: Any) -> list[tuple[int, str]]:
     now = clock.now()
     numbers = [next(_numbers) for _ in range(how_many)]
     people = [_customer(number) for number in numbers]
-    customer_ids = list(
-        db.session.scalars(insert(Customer).returning(Customer.id, sort_by_parameter_order=True), people)
-    )
+    customer_ids = _ids_of(Customer, people)
     interactions = [_interaction(shop, number, id) for number, id in zip(numbers, customer_ids, strict=True)]
-    about = db.session.scalars(
-        insert(Interaction).returning(Interaction.id, sort_by_parameter_order=True), interactions
-    )
+    about = _ids_of(Interaction, interactions)
     rows = [
         {
             "public_id": new_public_id(),
@@ -87,6 +83,10 @@ def invite(shop: Shop, how_many: int, **more: Any) -> list[tuple[int, str]]:
     kept = db.session.execute(insert(Invitation).returning(Invitation.id, Invitation.public_id), rows).all()
     db.session.commit()
     return [(id, public_id) for id, public_id in kept]
+
+
+def _ids_of(model: type[Customer | Interaction], rows: list[dict[str, Any]]) -> list[int]:
+    return list(db.session.scalars(insert(model).returning(model.id, sort_by_parameter_order=True), rows))
 
 
 def _customer(number: int) -> dict[str, Any]:

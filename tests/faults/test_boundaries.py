@@ -23,7 +23,7 @@ from sqlalchemy.orm import Session
 from core import clock, outbox
 from core.db import db
 from core.events import Event
-from core.outbox import LEASE, Work
+from core.outbox import LEASE
 from customers.models import Customer, Interaction
 from feedback import outcome
 from feedback.models import Case, OutcomeCheck
@@ -37,7 +37,7 @@ from surveys.models import Invitation, Response
 from tests.client import Client
 from tests.factories import make_case, make_customer, make_interaction
 from tests.faults import history
-from tests.faults.crowd import forms
+from tests.faults.crowd import FORM, Form, forms
 from tests.faults.shop import Shop, invite, open_shop
 from tests.vendor_sendgrid import Vendor
 
@@ -68,9 +68,7 @@ def a_message(shop: Shop, client: Client) -> None:
 
 def an_answer(shop: Shop, client: Client) -> None:
     for form in forms(invite(shop, 2), unhappy_every=2):
-        assert (
-            client.post(form.path, data=form.body, content_type="application/x-www-form-urlencoded").status_code == 303
-        )
+        post(client, form)
 
 
 def a_reward(shop: Shop, client: Client) -> None:
@@ -78,9 +76,7 @@ def a_reward(shop: Shop, client: Client) -> None:
     waiting = select(Invitation).where(Invitation.reward_id.is_not(None), Invitation.state == "sent")
     sent = db.session.scalars(waiting.order_by(Invitation.id.desc()).limit(2)).all()
     for form in forms([(each.id, each.public_id) for each in sent], unhappy_every=9):
-        assert (
-            client.post(form.path, data=form.body, content_type="application/x-www-form-urlencoded").status_code == 303
-        )
+        post(client, form)
     work_off_only("response.react")
 
 
@@ -96,7 +92,11 @@ def an_outcome_s_answer(shop: Shop, client: Client) -> None:
     work_off_only("outcome.ask")
     asked = db.session.scalars(select(Invitation).order_by(Invitation.id.desc()).limit(1)).one()
     form = forms([(asked.id, asked.public_id)], unhappy_every=9)[0]
-    assert client.post(form.path, data=form.body, content_type="application/x-www-form-urlencoded").status_code == 303
+    post(client, form)
+
+
+def post(client: Client, form: Form) -> None:
+    assert client.post(form.path, data=form.body, headers=FORM).status_code == 303
 
 
 ARRANGED: dict[str, tuple[str, Callable[[Shop, Client], None]]] = {
@@ -202,7 +202,6 @@ def state() -> Counter[Any]:
         (Response.state, Response.score),
         (Customer.profile, Customer.profile_score, Customer.won_back_at.is_(None), Customer.last_invited_at.is_(None)),
         (Interaction.channel,),
-        (Work.handler, Work.done_at.is_(None)),
     ):
         for row in db.session.execute(select(*columns, func.count()).group_by(*columns)):
             found[(str(columns[0]), *row[:-1])] = row[-1]

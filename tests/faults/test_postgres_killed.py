@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import pytest
 from flask import Flask
 
@@ -22,8 +24,7 @@ def test_each_acknowledged_answer_is_kept_once_though_postgresql_dies_five_times
 
     with Crowd(web, sent, size=8, rest=0.05) as crowd:
         for kill in range(1, KILLS + 1):
-            share = how_many * kill // (KILLS + 1)
-            wait_until(lambda share=share: len(crowd.attempts) >= share or crowd.is_done, seconds=120, every=0.01)
+            wait_until(partial(crowd.has_sent, how_many * kill // (KILLS + 1)), seconds=300, every=0.01)
             ground.kill_postgres()
             ground.start()
 

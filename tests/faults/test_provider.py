@@ -133,8 +133,7 @@ def test_uncertain_messages_wait_for_their_event_and_are_not_sent_again_once_it_
 def test_while_the_provider_is_away_messages_wait_the_page_says_so_and_they_leave_when_it_is_back(
     app: Flask, vendor: Vendor, moved_clock: Move
 ) -> None:
-    app.test_client_class = Client
-    client, page = app.test_client(), "/settings/messages"
+    client, page = Client(app, app.response_class), "/settings/messages"
     client.sign_in(make_staff("admin"))
     post(5)
     assert "provider is away" not in client.get(page).text

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -45,6 +46,10 @@ def test_behind_a_port_what_was_acknowledged_is_kept_though_connections_are_refu
     print(f"\n2 restarts behind a port: {dict(crowd.outcomes())}")
 
 
+def has_replaced(web: Web, workers: int) -> bool:
+    return web.replaced() == workers
+
+
 def answer_while_restarting(web: Web, *, workers: int, restarts: int) -> Crowd:
     """Let customers answer from before the first restart until after the last."""
     shop = open_shop(rewards=10_000)
@@ -55,7 +60,7 @@ def answer_while_restarting(web: Web, *, workers: int, restarts: int) -> Crowd:
             for number in range(1, restarts + 1):
                 began = time.monotonic()
                 web.hang_up()
-                wait_until(lambda number=number: web.replaced() == number * workers, seconds=120)
+                wait_until(partial(has_replaced, web, number * workers), seconds=120)
                 time.sleep(max(0.0, EVERY - (time.monotonic() - began)) if restarts > 1 else 1.0)
             crowd.stop()
     finally:

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
-from sqlalchemy import func, select
+from sqlalchemy import delete, func, select, update
 
 from core import clock
 from core.db import db
@@ -122,9 +122,9 @@ def state() -> Mapping[str, Any]:
 def forget() -> None:
     """Take the messages back to where they were before anything was told."""
     for table in (MessageEvent, Suppression, Event):
-        db.session.execute(table.__table__.delete())
-    db.session.execute(Message.__table__.update().values(state="accepted", failure=None))
-    db.session.execute(Customer.__table__.update().values(survey_consent="unknown", marketing_consent="unknown"))
+        db.session.execute(delete(table))
+    db.session.execute(update(Message).values(state="accepted", failure=None))
+    db.session.execute(update(Customer).values(survey_consent="unknown", marketing_consent="unknown"))
     db.session.commit()
 
 

@@ -22,7 +22,7 @@ from tests.faults.shop import Shop, invite, open_shop
 from tests.vendor_sendgrid import Fault, Vendor
 
 pytestmark = [pytest.mark.fault, pytest.mark.timeout(300)]
-MANY = 120
+MANY = 80
 
 
 def owe_rewards(shop: Shop, how_many: int) -> None:
