@@ -21,6 +21,7 @@ from core.db import db
 DATABASE = "bench_hand_over"
 RATE = 100
 LINES = 10
+LATE_SECONDS = 1.0  # calls that leave later than this were not sent at the rate
 PATIENCE_SECONDS = 120
 COMMANDS = (("worker", "messages"), ("worker", "reactions"), ("worker", "rewards"), ("clock",))
 WAITED = text("""
@@ -51,10 +52,11 @@ def run(ground: Ground, size: Size) -> list[Figure]:
     return [
         Figure(
             "commit_to_hand_over_p99_s",
-            f"commit of an interaction to hand-over, {RATE} a second for {size.hand_over_seconds} s, p99",
+            f"commit of an interaction to hand-over, {RATE} a second for {size.hand_over_seconds} s, p99"
+            + ("" if late < LATE_SECONDS else " (that rate was not held)"),
             round(p99, 2),
             size.hand_over_seconds * RATE,
-            aim=10,
+            aim=10 if late < LATE_SECONDS else None,  # at a lower rate it would say nothing
             lower_is_better=True,
             unit=" s",
             measured=f"median {median:.2f} s, longest {longest:.2f} s; calls left at most {late:.2f} s late",

@@ -25,6 +25,7 @@ from surveys.models import Decision, Invitation, InvitationRule, InvitationState
 
 DATABASE = "bench_invitations"
 PATIENCE_SECONDS = 300
+SECONDS_OF_10_000 = 10
 _numbers = count(1)
 
 
@@ -66,7 +67,7 @@ def run(ground: Ground, size: Size) -> list[Figure]:
             f"{size.invitations:,} invitations, waiting to handed over",
             round(sorted(took)[len(took) // 2], 2),
             size.invitations * len(took),
-            aim=10,
+            aim=SECONDS_OF_10_000 * size.invitations / 10_000,
             low=round(min(took), 2),
             high=round(max(took), 2),
             lower_is_better=True,
