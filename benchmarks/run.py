@@ -36,10 +36,11 @@ are counted: one response for each acknowledged answer, one case for each unhapp
 )
 
 REASONS = {
-    "submit": """In a profile of the web's part about two fifths is SQLAlchemy and psycopg (the link, the response
-with its work, the commit), a sixth Flask's request with its hooks and headers, the rest the form, the language, the
-bell and, for one in seven, the case. PostgreSQL's part is six times the yardstick's: response has ten indexes and ten foreign keys
-where the yardstick's table has three and none, and the invitation and the outbox are written too.""",
+    "submit": """In a profile of the web's part about two fifths is SQLAlchemy and psycopg (the link, the response with
+its work, the commit), a sixth Flask's request with its hooks and headers, the rest the form, the language, the bell and,
+for one in seven, the case. PostgreSQL's part is six times the yardstick's: response has ten indexes and ten
+foreign
+keys where the yardstick's table has three and none, and the invitation and the outbox are written too.""",
     "page": """The page asks the database whether its link still stands, `/hello` asks nobody: the query with its way
 through SQLAlchemy alone costs several times a `/hello`. Language, the time by which we would ring and the headers are
 made anew for each page; its unchanging text is kept.""",
@@ -47,8 +48,8 @@ made anew for each page; its unchanging text is kept.""",
 costs about as much as the answer.""",
     "invitations": """The bare loop posts bytes that lie ready to a stub that reads nothing of them: it measures memory.
 Each invitation is judged again, stored as a message, claimed, posted and noted, in about twenty statements a batch.""",
-    "invitations_seconds": """In a profile about two fifths of the worker's time go into posting the messages: values,
-links, addresses and rows, one after the other in Python.""",
+    "invitations_seconds": """In a profile about two fifths of the worker's time go into posting the messages: their
+values, links, addresses and rows, one after the other in Python.""",
     "commit_to_hand_over_p99_s": "Web, three workers and the clock share the cores with whoever sends.",
 }
 
