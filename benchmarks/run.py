@@ -29,15 +29,19 @@ WORKS: dict[str, Work] = {
 CONDITIONS = (
     f"""Product and yardstick under the same command: granian (WSGI), {WORKERS} workers with {THREADS} threads each, no
 access log; the same load generator, 2 processes with 8 kept connections each, on the same machine.""",
-    """PostgreSQL with fsync and synchronous_commit=on, otherwise its defaults (shared_buffers 128 MB); Valkey with its
+    """PostgreSQL with fsync and synchronous_commit=on, otherwise its defaults (shared_buffers 128 MB); Valkey
+with its
 append-only file; both through Unix sockets.""",
-    """15 % of the answers are unhappy: each opens a case with two clocks, most with a promise. After each run the rows
+    """15 % of the answers are unhappy: each opens a case with two clocks, most with a promise. After each run
+the rows
 are counted: one response for each acknowledged answer, one case for each unhappy one.""",
 )
 
 REASONS = {
-    "submit": """In a profile of the web's part about two fifths is SQLAlchemy and psycopg (the link, the response with
-its work, the commit), a sixth Flask's request with its hooks and headers, the rest the form, the language, the bell and,
+    "submit": """In a profile of the web's part about two fifths is SQLAlchemy and psycopg (the link, the
+response with
+its work, the commit), a sixth Flask's request with its hooks and headers, the rest the form, the language, the
+bell and,
 for one in seven, the case. PostgreSQL's part is six times the yardstick's: response has ten indexes and ten
 foreign
 keys where the yardstick's table has three and none, and the invitation and the outbox are written too.""",
@@ -46,7 +50,8 @@ through SQLAlchemy alone costs several times a `/hello`. Language, the time by w
 made anew for each page; its unchanging text is kept.""",
     "flow": """The sum of the two above and of the thank-you page, which is rendered from its template each time and
 costs about as much as the answer.""",
-    "invitations": """The bare loop posts bytes that lie ready to a stub that reads nothing of them: it measures memory.
+    "invitations": """The bare loop posts bytes that lie ready to a stub that reads nothing of them: it
+measures memory.
 Each invitation is judged again, stored as a message, claimed, posted and noted, in about twenty statements a batch.""",
     "invitations_seconds": """In a profile about two fifths of the worker's time go into posting the messages: their
 values, links, addresses and rows, one after the other in Python.""",
