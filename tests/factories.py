@@ -25,6 +25,9 @@ from surveys import versions
 from surveys.models import Invitation, InvitationRule, InvitationState, Survey
 
 PASSWORD = "seven tents in the rain"  # of everybody made here
+NO_RESPONSE = (
+    1_000_000_000  # the numbers after it name no response that a test keeps: each case has a reason of its own
+)
 _numbers = count(1)
 
 
@@ -126,9 +129,8 @@ def make_interaction(
 
 def make_case(brand: Brand | None = None, *, now: datetime | None = None, **more: Any) -> Case:
     """A case opened by an unhappy answer, with running clocks; `more` are fields of cases.UnhappyAnswer."""
-    number = next(_numbers)
     values: dict[str, Any] = {
-        "response_id": number,
+        "response_id": NO_RESPONSE + next(_numbers),
         "survey_id": 1,
         "question": "recommend",
         "metric": "nps",
