@@ -240,7 +240,7 @@ def sights(addresses: list[str], every: bool) -> Iterator[Sight]:
 def faults(page: Page, sight: Sight) -> Iterator[tuple[Any, ...]]:
     """Yield what is wrong with a page; nothing for what is no page."""
     page.set_viewport_size({"width": sight.width, "height": 900})
-    page.emulate_media(color_scheme=sight.scheme)
+    page.emulate_media(color_scheme=sight.scheme, reduced_motion="reduce")
     answer = page.goto(sight.address)
     assert answer is not None
     if "text/html" not in answer.headers["content-type"]:
