@@ -29,6 +29,7 @@ from core import (
     pages,
     security,
 )
+from core.application import Application
 from core.config import Config, from_environment
 
 ROOMS = (
@@ -52,7 +53,7 @@ TABLES_OF_CORE = (
 def create_app(config: Config | None = None) -> Flask:
     """Return the application. Without a config the environment is read, and the demo's own servers start with it."""
     config = config or from_environment()
-    app = Flask(
+    app = Application(
         "amends",
         root_path=__file__.rpartition("/")[0],
         static_folder="static",
@@ -72,6 +73,7 @@ def create_app(config: Config | None = None) -> Flask:
     access.declare("static", access.Rule(access.Kind.PUBLIC))
     for room in ROOMS:
         room.room.init_app(app)
+    access.spare_links(app)
     served = WhiteNoise(app.wsgi_app, root=f"{app.root_path}/static", prefix="static/", max_age=3600)
     app.wsgi_app = served  # type: ignore[method-assign]  # how Flask wants middleware set
     if config.proxies:

@@ -89,6 +89,49 @@ def init_app(app: Flask, *, authenticate: Callable[[str], None]) -> None:
     app.before_request(enforce)
 
 
+def spare_links(app: Flask) -> None:
+    """Let the hooks of libraries run only where somebody may be signed in; for the end of putting the app together.
+
+    A page behind a signed link knows no session, so what they look up for each of its requests is nobody's.
+    """
+    before = _of_libraries(app.before_request_funcs)
+    after = _of_libraries(app.after_request_funcs)
+    teardown = _of_libraries(app.teardown_request_funcs)
+
+    def prepare() -> Any:
+        if not _is_link():
+            return next((answer for hook in before if (answer := hook()) is not None), None)
+        return None
+
+    def finish(response: Response) -> Response:
+        if not _is_link():
+            for hook in reversed(after):
+                response = hook(response)
+        return response
+
+    def end(error: BaseException | None) -> None:
+        if not _is_link():
+            for hook in reversed(teardown):
+                hook(error)
+
+    app.before_request(prepare)
+    app.after_request(finish)
+    app.teardown_request(end)
+
+
+def _of_libraries(hooks: dict[Any, list[Any]]) -> list[Any]:
+    """Take the hooks that are not ours out of those that run for every request, and return them."""
+    ours = ("core.", "accounts.")
+    theirs = [hook for hook in hooks.get(None, ()) if not getattr(hook, "__module__", "").startswith(ours)]
+    hooks[None] = [hook for hook in hooks.get(None, ()) if hook not in theirs]
+    return theirs
+
+
+def _is_link() -> bool:
+    rule = rule_for(current_app, request.endpoint) if request.endpoint else None
+    return rule is not None and rule.kind is Kind.LINK
+
+
 def enforce() -> Response | None:
     if "\x00" in request.path:  # no address of ours has one, and PostgreSQL stores none
         abort(404)

@@ -69,12 +69,16 @@ def init_app(app: Flask) -> None:
     )
 
 
-def speak(chosen: str | None, *, zone: str | None = None) -> None:
-    """Let this page speak `chosen` (unless its reader asked for another language) and show times of the IANA `zone`."""
+def speak(chosen: str | None, *, zone: str | None = None) -> str:
+    """Let this page speak `chosen` (unless its reader asked for another language) and show times of the IANA `zone`.
+
+    Returns the code of the language that is spoken from now on.
+    """
     g.language = known_code(chosen)
     if zone:
         g.zone = zone
     refresh()
+    return choose_language()
 
 
 def follow_browser() -> None:
@@ -104,7 +108,8 @@ def _asked_for() -> str | None:
     if not has_request_context():
         return None
     try:
-        return known_code(request.args.get("lang") or request.form.get("lang"))
+        asked = request.args.get("lang") or (request.form.get("lang") if request.method == "POST" else None)
+        return known_code(asked)
     except HTTPException:  # a body too large or broken: the page that says so must still be written
         return None
 

@@ -52,6 +52,7 @@ def configure(level: str) -> None:
 def init_app(app: Flask, level: str) -> None:
     configure(level)
     log = structlog.get_logger("web")
+    tells_each = level.upper() == "DEBUG"
 
     @app.before_request
     def start() -> None:
@@ -61,6 +62,8 @@ def init_app(app: Flask, level: str) -> None:
     @app.after_request
     def finish(response: Response) -> Response:
         response.headers["X-Request-Id"] = g.get("request_id", "")
+        if not tells_each:
+            return response
         took_ms = round((time.perf_counter() - g.get("started", time.perf_counter())) * 1000, 1)
         log.debug(
             "answered",

@@ -7,6 +7,13 @@ import secrets
 from flask import Flask, Response, g, request
 
 PERMISSIONS = "camera=(), geolocation=(), microphone=(), payment=(), usb=()"
+ALWAYS = {
+    "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "DENY",
+    "Referrer-Policy": "same-origin",
+    "Permissions-Policy": PERMISSIONS,
+    "Cross-Origin-Opener-Policy": "same-origin",
+}
 
 
 def csp_nonce() -> str:
@@ -19,23 +26,22 @@ def csp_nonce() -> str:
 
 def init_app(app: Flask, *, https: bool) -> None:
     app.jinja_env.globals["csp_nonce"] = csp_nonce
+    always = [(name.lower(), name, value) for name, value in ALWAYS.items()]
+    if https:
+        always.append(("strict-transport-security", "Strict-Transport-Security", "max-age=31536000; includeSubDomains"))
 
     @app.after_request
     def add_headers(response: Response) -> Response:
         headers = response.headers
-        headers.setdefault(
-            "Content-Security-Policy",
-            policy(csp_nonce()) if response.mimetype == "text/html" else "default-src 'none'",
-        )
-        headers.setdefault("X-Content-Type-Options", "nosniff")
-        headers.setdefault("X-Frame-Options", "DENY")
-        headers.setdefault("Referrer-Policy", "same-origin")
-        headers.setdefault("Permissions-Policy", PERMISSIONS)
-        headers.setdefault("Cross-Origin-Opener-Policy", "same-origin")
-        if https:
-            headers.setdefault("Strict-Transport-Security", "max-age=31536000; includeSubDomains")
-        if request.endpoint not in {"static", "brand.css"}:
-            headers.setdefault("Cache-Control", "no-store")  # pages hold personal data
+        said = {name.lower() for name, _value in headers}  # what the view itself decided stays
+        if "content-security-policy" not in said:
+            is_page = response.mimetype == "text/html"
+            headers.add("Content-Security-Policy", policy(csp_nonce()) if is_page else "default-src 'none'")
+        for key, name, value in always:
+            if key not in said:
+                headers.add(name, value)
+        if "cache-control" not in said and request.endpoint not in {"static", "brand.css"}:
+            headers.add("Cache-Control", "no-store")  # pages hold personal data
         return response
 
 
