@@ -124,6 +124,17 @@ def _check_rested(engine: Engine) -> None:
             raise DisconnectionError from error
 
 
+def is_under_way() -> bool:
+    """Whether this request or job has begun a transaction in its session."""
+    return db.session.registry.has() and db.session().in_transaction()
+
+
+def commit() -> None:
+    """Commit the session's transaction, if one was begun: a request that needed none makes no session for it."""
+    if is_under_way():
+        db.session.commit()
+
+
 def constraint_of(error: IntegrityError) -> str | None:
     """Return the name of the constraint an IntegrityError tells of, so that a rule can map it to its refusal."""
     diagnostic = getattr(error.orig, "diag", None)

@@ -15,7 +15,7 @@ from datetime import datetime, timedelta
 from typing import Any, Final, TypeAlias, TypeVar, cast
 
 import structlog
-from flask import Flask, current_app
+from flask import Flask, current_app, has_request_context
 from prometheus_client import Counter
 from redis import Redis
 from redis.exceptions import RedisError
@@ -44,7 +44,8 @@ from sqlalchemy.dialects.postgresql import ARRAY, Insert, insert
 from sqlalchemy.orm import InstrumentedAttribute, Mapped, Session, mapped_column
 
 from core import clock
-from core.db import Id, Json, Model, db
+from core.behind import Ringer
+from core.db import Id, Json, Model, db, is_under_way
 from core.inserting import insert_many
 
 QUEUES: Final = ("messages", "rewards", "reactions", "reports")
@@ -202,15 +203,28 @@ def posting(name: str, source: FromClause, *, key: ColumnElement[str], ids: Colu
 
 
 def rings(name: str) -> None:
-    """Let the queue of this work be rung after the outermost commit."""
-    db.session.info.setdefault("bells", set()).add(_handlers[name].queue)
+    """Let the queue of this work be rung after the outermost commit; at once for work that is committed already."""
+    queue = _handlers[name].queue
+    if is_under_way():
+        db.session.info.setdefault("bells", set()).add(queue)
+    else:
+        _ring_all({queue})
 
 
 @event.listens_for(Session, "after_commit")
 def _ring_after_commit(session: Session) -> None:
     if session.in_nested_transaction():  # the event also fires when a savepoint is released
         return
-    for queue in session.info.pop("bells", ()):
+    if queues := session.info.pop("bells", None):
+        _ring_all(queues)
+
+
+def _ring_all(queues: Iterable[str]) -> None:
+    """Ring at once, or in the web behind the request. A test's own client looks at the bells when it is answered."""
+    if has_request_context() and not current_app.testing:
+        current_app.extensions["ringer"].leave(queues)
+        return
+    for queue in queues:
         ring(queue)
 
 
@@ -258,6 +272,7 @@ def init_app(app: Flask, redis_url: str) -> None:
         socket_timeout=REDIS_SECONDS,
         retry_on_timeout=False,
     )
+    app.extensions["ringer"] = Ringer(app, ring)
 
 
 def drain(queue: str) -> int:
