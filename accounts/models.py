@@ -56,6 +56,14 @@ class Team(Model):
     brand: Mapped[Brand | None] = relationship()
 
 
+def first_name_of(name: str) -> str:
+    return name.split(" ")[0]
+
+
+def initials_of(name: str) -> str:
+    return "".join(part[0] for part in name.split()[:2]).upper()
+
+
 class Staff(Model, UserMixin):
     """Somebody who works here. Where a type is ignored, Flask-Security's mixin promises a value that may be missing."""
 
@@ -92,11 +100,11 @@ class Staff(Model, UserMixin):
 
     @property
     def initials(self) -> str:
-        return "".join(part[0] for part in self.name.split()[:2]).upper()
+        return initials_of(self.name)
 
     @property
     def first_name(self) -> str:
-        return self.name.split(" ")[0]
+        return first_name_of(self.name)
 
     @property
     def role_names(self) -> list[str]:

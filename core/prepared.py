@@ -1,47 +1,98 @@
-"""Statements that are put together once: for what runs with every answer, building one costs more than executing it."""
+"""Statements that are put together once and handed to the driver as they are.
+
+For what runs with every page and answer: building a statement anew, and describing its columns anew, costs several
+times what PostgreSQL needs to answer it.
+"""
 
 from __future__ import annotations
 
+from collections import namedtuple
 from collections.abc import Callable, Mapping
 from functools import cached_property
 from typing import Any
 
-from sqlalchemy import ClauseElement, Connection, CursorResult
+import psycopg
+from sqlalchemy import ClauseElement, Connection, Engine
 from sqlalchemy.dialects.postgresql.psycopg import dialect
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.pool import PoolProxiedConnection
 
-from core.db import db
+from core.db import db, is_under_way
 
 
 class Prepared:
     """A Core statement of tables, with a `bindparam` for each value and no `in_`; compiled at its first run.
 
-    It runs in the session's transaction, and values pass through their columns' types as usual. Rows come as the driver
-    gives them. psycopg lets the server keep its plan after some runs.
+    Values pass through their columns' types as usual; rows come as the driver gives them, as named tuples. The server
+    keeps its plan from the first run on. Faults of the database are raised as SQLAlchemy's own, and listeners to the
+    engine's statements hear of it too.
     """
 
     def __init__(self, statement: ClauseElement) -> None:
         self._statement = statement
 
-    def run(self, **values: Any) -> CursorResult[Any]:
-        """Execute it; `values` are those of its parameters that have no value of their own."""
-        return self._sent(db.session.connection(), values)
+    def run(self, **values: Any) -> list[Any]:
+        """Execute it in the session's transaction; `values` are those of its parameters that have none yet."""
+        connection = db.session.connection()
+        return self._sent(connection, connection.connection, values)
 
-    def look(self, **values: Any) -> CursorResult[Any]:
-        """Execute it outside a transaction, for pages that never write: it saves two trips to the server."""
-        session = db.session()
-        if session.in_transaction():
-            return self._sent(session.connection(), values)
-        return self._sent(session.connection(execution_options={"isolation_level": "AUTOCOMMIT"}), values)
+    def alone(self, **values: Any) -> list[Any]:
+        """Execute it as a transaction of its own, which saves two trips to the server.
 
-    def _sent(self, connection: Connection, values: Mapping[str, Any]) -> CursorResult[Any]:
+        Unless the session has begun one: then it runs in that, so whoever writes with it commits all the same.
+        """
+        if is_under_way():
+            return self.run(**values)
+        engine = db.engine
+        lent = engine.raw_connection()
+        try:
+            driver: Any = lent.driver_connection
+            driver.autocommit = True
+            rows = self._sent(engine, lent, values)
+            driver.autocommit = False
+        except BaseException:
+            if lent.is_valid:
+                lent.invalidate()  # in whatever state it is, nobody gets it again
+            raise
+        lent.close()
+        return rows
+
+    def _sent(self, heard: Connection | Engine, lent: PoolProxiedConnection, values: Mapping[str, Any]) -> list[Any]:
         sql, given, processors = self._compiled
         sent = {**given, **values}
         for name, process in processors:
             sent[name] = process(sent[name])
-        return connection.exec_driver_sql(sql, sent)
+        cursor = lent.cursor()
+        for listener in heard.dispatch.before_cursor_execute:
+            listener(heard, cursor, sql, sent, None, False)
+        try:
+            cursor.execute(sql, sent, prepare=True)  # type: ignore[call-arg]  # psycopg's own
+            rows = cursor.fetchall()
+        except psycopg.Error as error:
+            raise _told(error, sql, heard, lent) from error
+        for listener in heard.dispatch.after_cursor_execute:
+            listener(heard, cursor, sql, sent, None, False)
+        return list(map(self._named(cursor), rows))
+
+    def _named(self, cursor: Any) -> Callable[[Any], Any]:
+        make: Callable[[Any], Any] | None = self.__dict__.get("_make")
+        if make is None:
+            row = namedtuple("Row", [column.name for column in cursor.description])  # type: ignore[misc]
+            make = self.__dict__["_make"] = row._make
+        return make
 
     @cached_property
     def _compiled(self) -> tuple[str, dict[str, Any], list[tuple[str, Callable[[Any], Any]]]]:
         compiled = self._statement.compile(dialect=dialect())  # type: ignore[no-untyped-call]
         processors = compiled._bind_processors  # type: ignore[attr-defined]  # of SQLCompiler
         return str(compiled), dict(compiled.params), [(name, each) for name, each in processors.items() if each]
+
+
+def _told(error: psycopg.Error, sql: str, heard: Connection | Engine, lent: PoolProxiedConnection) -> BaseException:
+    """Return the driver's fault as SQLAlchemy's; a connection that is gone goes from the pool with all of its age."""
+    gone = heard.dialect.is_disconnect(error, lent, None)  # type: ignore[arg-type]  # of the driver's interface
+    if gone:
+        heard.engine.pool._invalidate(lent, error)  # as SQLAlchemy itself does when its own statement finds it gone
+        if isinstance(heard, Connection):
+            heard.invalidate(error)
+    return DBAPIError.instance(sql, None, error, psycopg.Error, connection_invalidated=gone, dialect=heard.dialect)

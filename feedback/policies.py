@@ -108,6 +108,11 @@ def touchpoint_key(touchpoint_id: int | None) -> str | None:
     return _known().touchpoints.get(touchpoint_id)
 
 
+def edition() -> float:
+    """Return a number that changes when policies, calendars or touchpoints are read anew; for what is kept of them."""
+    return _known().until
+
+
 def forget(*_event: object) -> None:
     """Read policies and calendars anew the next time."""
     if current_app:

@@ -25,6 +25,7 @@ from feedback import cases
 from feedback.cases import UnhappyAnswer
 from feedback.models import Case
 from surveys.definition import Definition
+from surveys.kinds import Scale
 from surveys.kinds.base import Coded
 from surveys.models import Invitation, InvitationState, Response, ResponseState
 from surveys.opened import OPEN_STATES, Opened
@@ -87,15 +88,19 @@ def submit(
     """Keep one response, spend its link and post what follows, in one statement; open a case for an unhappy customer.
 
     Raises AlreadyAnswered for whoever comes second: the row waits for the first one's commit, so exactly one response
-    stays. Does not commit.
+    stays. The answer of a content customer is that statement alone, so it is a transaction of its own (see
+    Prepared.alone); with a case it is the session's. The caller commits in either case.
     """
     row = _row(opened, asked, answers, form_key, now)
     statement = _keeping(tuple(row), is_linked=opened.invitation_id is not None)
-    response_id = statement.run(**row, now=now).scalar_one_or_none()
-    if response_id is None:
+    unhappy = None if opened.outcome_check_id is not None else asked.unhappy(answers.coded)
+    keep = statement.run if unhappy else statement.alone
+    kept = keep(**row, now=now)
+    if not kept:
         raise AlreadyAnswered
     outbox.rings("response.react")
-    case = _open_case(opened, asked, answers, response_id, row, now)
+    response_id = kept[0].id
+    case = _open_case(opened, asked, answers, unhappy, response_id, row, now) if unhappy else None
     return Submitted(response_id, row["public_id"], case)
 
 
@@ -177,12 +182,15 @@ def _values(names: Sequence[str]) -> Select[Any]:
 
 
 def _open_case(
-    opened: Opened, asked: Definition, answers: Answers, response_id: int, row: Mapping[str, Any], now: datetime
+    opened: Opened,
+    asked: Definition,
+    answers: Answers,
+    unhappy: Scale,
+    response_id: int,
+    row: Mapping[str, Any],
+    now: datetime,
 ) -> Case | None:
-    """Open a case for a score at or below its threshold; an outcome check's answer goes to its own case."""
-    unhappy = asked.unhappy(answers.coded)
-    if opened.outcome_check_id is not None or unhappy is None:
-        return None
+    """Open a case for the question whose score is at or below its threshold."""
     brand, customer = opened.people()
     answer = UnhappyAnswer(
         response_id=response_id,

@@ -2,45 +2,65 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from datetime import datetime
-from types import SimpleNamespace
-from typing import Any
+from functools import lru_cache
+from typing import Final, NamedTuple
 
 from core.working_time import NoWorkingTime
 from feedback import clocks, policies
 from feedback.models import Origin
 from surveys.opened import Opened
 
+KEPT: Final = 4096
 
-@dataclass(frozen=True)
-class _Expected:
+
+class _Brand(NamedTuple):
+    id: int
+    key: str
+
+
+class _Customer(NamedTuple):
+    tier: str | None
+    value_minor: int
+
+
+class _Expected(NamedTuple):
     """The unhappy answer that a policy would judge, from what the page's one query brought."""
 
-    brand: Any
-    customer: Any
+    brand: _Brand
+    customer: _Customer
     touchpoint_id: int | None
     metric: str | None
     score: int | None
     language: str
-    why: list[str] = field(default_factory=list)
+    why: tuple[str, ...] = ()
     wants: str = "phone"
 
 
 def first_contact(opened: Opened, *, metric: str | None, score: int | None, now: datetime) -> datetime | None:
-    """Return by when we would call, or None where the calendar has no working time. The process keeps the policies."""
+    """Return by when we would call, to the minute, or None where the calendar has no working time."""
     if opened.calendar_id is None:
         return None
-    judged = _Expected(
-        brand=SimpleNamespace(id=opened.brand_id, key=opened.face.key),
-        customer=SimpleNamespace(tier=opened.tier, value_minor=opened.value_minor or 0),
-        touchpoint_id=opened.touchpoint_id,
-        metric=metric,
-        score=score,
-        language=opened.language,
+    return _due(
+        policies.edition(),
+        _Expected(
+            brand=_Brand(opened.brand_id, opened.face.key),
+            customer=_Customer(opened.tier, opened.value_minor or 0),
+            touchpoint_id=opened.touchpoint_id,
+            metric=metric,
+            score=score,
+            language=opened.language,
+        ),
+        opened.calendar_id,
+        now.replace(second=0, microsecond=0),
     )
-    policy = policies.policy_for(judged, origin=Origin.ANSWER)
+
+
+@lru_cache(maxsize=KEPT)
+def _due(_edition: float, judged: _Expected, calendar_id: int, minute: datetime) -> datetime | None:
+    """Answer once for everybody who would be promised the same in the same minute, by the same edition of the rules."""
+    policy = policies.policy_for(judged, origin=Origin.ANSWER)  # type: ignore[arg-type]  # of brand and customer it has what is judged
     try:
-        return clocks.due_for(policy.first_contact_minutes, since=now, calendar=policies.calendar(opened.calendar_id))
+        return clocks.due_for(policy.first_contact_minutes, since=minute, calendar=policies.calendar(calendar_id))
     except NoWorkingTime:
         return None

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, cast
 
-from sqlalchemy import Row, Table, bindparam, func, select
+from sqlalchemy import Table, bindparam, func, select
 
 from core.db import db
 from core.prepared import Prepared
@@ -90,6 +90,7 @@ class Opened:
 
 
 _FACE = (Brand.key, Brand.name, Brand.phone, Brand.phone_hours, Brand.reply_address, Brand.privacy_url)
+_FACE_COLUMNS = tuple(f"brand_{column.key}" for column in _FACE)
 # The page's query is made of tables, once: a statement of mapped classes, put together anew for each page, costs more
 # than PostgreSQL needs to answer it.
 _link, _survey, _place, _brand = (cast(Table, each.__table__) for each in (Invitation, Survey, Touchpoint, Brand))
@@ -153,14 +154,10 @@ _BY_TOUCHPOINT = (
 )
 
 
-def by_link(public_id: str, *, to_show: bool = False) -> Opened | None:
-    """Return what an invitation's link opens, in whatever state it is, in one statement.
-
-    With `to_show` nothing may be written afterwards in this request: it is read outside a transaction.
-    """
-    found = _FIND.look(link=public_id) if to_show else _FIND.run(link=public_id)
-    row = found.one_or_none()
-    return _opened(row) if row else None
+def by_link(public_id: str) -> Opened | None:
+    """Return what an invitation's link opens, in whatever state it is, in one statement and outside a transaction."""
+    found = _FIND.alone(link=public_id)
+    return _opened(found[0]._asdict()) if found else None
 
 
 def by_touchpoint(key: str) -> Opened | None:
@@ -168,7 +165,8 @@ def by_touchpoint(key: str) -> Opened | None:
     row: Any = db.session.execute(_BY_TOUCHPOINT.where(Touchpoint.key == key)).one_or_none()
     if row is None or row.version_id is None:
         return None
-    return _opened(row, invitation_id=None, public_id="", state=InvitationState.SENT, expires_at=None, channel="link")
+    nobody = {"invitation_id": None, "public_id": "", "state": InvitationState.SENT, "expires_at": None}
+    return _opened({**row._mapping, **nobody, "channel": "link"})
 
 
 def spoken(place: Opened, language: str) -> Opened:
@@ -176,8 +174,7 @@ def spoken(place: Opened, language: str) -> Opened:
     return replace(place, language=language)
 
 
-def _opened(row: Row[Any], **more: Any) -> Opened:
-    values = {str(name).lower(): value for name, value in row._mapping.items()} | more
-    brand = {name: values.pop(name) for name in list(values) if name.startswith("brand_")}
-    face = Face(**{column.key: brand[f"brand_{column.key}"] for column in _FACE})
-    return Opened(face=face, brand_id=brand["brand_id"], zone=brand["brand_zone"], **values)
+def _opened(row: dict[str, Any]) -> Opened:
+    """Make it of a row's columns; those of the brand begin with brand_."""
+    face = Face(*(row.pop(name) for name in _FACE_COLUMNS))
+    return Opened(face=face, zone=row.pop("brand_zone"), **row)

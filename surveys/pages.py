@@ -6,15 +6,14 @@ directly with the real values where an answer must be corrected. So a page costs
 
 from __future__ import annotations
 
-import re
-import secrets
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import date, datetime
 from functools import lru_cache
 from itertools import groupby
 from typing import Any, Final
 from urllib.parse import urlencode
+from zoneinfo import ZoneInfo
 
 from flask import render_template
 from flask_babel import gettext as _
@@ -23,13 +22,15 @@ from wtforms import Form
 
 from core import formats, i18n
 from core.masking import mask_phone
-from surveys import expected, versions
+from surveys import expected, slots, versions
 from surveys.definition import Definition
 from surveys.kinds import Contact, Question, Scale
 from surveys.opened import Face, Opened
+from surveys.slots import Slot
 
 TEMPLATE: Final = "surveys/public/survey.html"
 KEPT_PAGES: Final = 512
+KEPT_WORDS: Final = 4096
 NOTHING: Final = Markup("")
 
 
@@ -65,7 +66,7 @@ class Group:
 class Page:
     """What the template asks for: `slot(name)` is a value, or its place."""
 
-    slot: Callable[[str], Markup]
+    slot: Slot
     questions: Sequence[Question]
     language: str
     languages: Sequence[i18n.Language]
@@ -138,9 +139,8 @@ def show(opened: Opened, address: Address, *, language: str, nonce: str, now: da
     asked = versions.definition_of(opened.version_id)
     given = {**(opened.partial or {}), **_preselected(asked, address.query)}
     parts = _parts(opened.version_id, variant_of(opened, address, language))
-    with i18n.use_language(language, zone=opened.zone):
-        values = _values(opened, asked, given, address, language=language, nonce=nonce, now=now)
-    return "".join([part if index % 2 == 0 else values.get(part, "") for index, part in enumerate(parts)])
+    values = _values(opened, asked, given, address, language=language, nonce=nonce, now=now)
+    return slots.fill(parts, values)
 
 
 def show_again(opened: Opened, address: Address, form: Form, *, language: str, nonce: str, now: datetime) -> str:
@@ -148,47 +148,57 @@ def show_again(opened: Opened, address: Address, form: Form, *, language: str, n
     asked = versions.definition_of(opened.version_id)
     given = {name: form[name].data for each in asked.questions for name in each.names if name in form}
     errors = {field.name: str(field.errors[0]) for field in form if field.errors}
+    values = _values(opened, asked, given, address, language=language, nonce=nonce, now=now)
     with i18n.use_language(language, zone=opened.zone):
-        values = _values(opened, asked, given, address, language=language, nonce=nonce, now=now)
         return _render(asked, variant_of(opened, address, language), lambda name: values.get(name, NOTHING), errors)
 
 
 def preview(opened: Opened, asked: Definition, address: Address, *, language: str, nonce: str, now: datetime) -> str:
     """Return the page of any definition as a customer would see it; its form goes nowhere."""
     variant = replace(variant_of(opened, address, language), is_preview=True)
+    given = _preselected(asked, address.query)
+    values = _values(opened, asked, given, address, language=language, nonce=nonce, now=now)
     with i18n.use_language(language, zone=opened.zone):
-        given = _preselected(asked, address.query)
-        values = _values(opened, asked, given, address, language=language, nonce=nonce, now=now)
         return _render(asked, variant, lambda name: values.get(name, NOTHING), {})
 
 
-def lead_of(opened: Opened, language: str) -> str:
-    """Return what the page is about: "about your call on Wednesday 12 November"."""
-    if opened.outcome_check_id is not None and opened.case_number:
-        return _("about your case AM-%(number)s, asked once more", number=opened.case_number)
+@dataclass(frozen=True)
+class About:
+    """What a page is about, in words: "About your call", "about your call on Wednesday 12 November"."""
+
+    title: str
+    lead: str
+
+
+def about(opened: Opened, language: str) -> About:
+    number = opened.case_number if opened.outcome_check_id is not None else None
     phrase = (opened.phrases or {}).get(language) or ""
-    if phrase and opened.occurred_at:
-        return _("about %(what)s on %(day)s", what=phrase, day=formats.day(opened.occurred_at, "long"))
-    return _("about %(what)s", what=phrase) if phrase else ""
+    at = opened.occurred_at
+    return _about(language, number, phrase, at.astimezone(ZoneInfo(opened.zone)).date() if at else None)
+
+
+@lru_cache(maxsize=KEPT_WORDS)
+def _about(language: str, number: int | None, phrase: str, on: date | None) -> About:
+    with i18n.use_language(language):
+        if number:
+            title = _("Your case AM-%(number)s", number=number)
+            return About(title, _("about your case AM-%(number)s, asked once more", number=number))
+        if not phrase:
+            return About(_("Your answer"), "")
+        title = _("About %(what)s", what=phrase)
+        if on is None:
+            return About(title, _("about %(what)s", what=phrase))
+        return About(title, _("about %(what)s on %(day)s", what=phrase, day=formats.day(on, "long")))
 
 
 @lru_cache(maxsize=KEPT_PAGES)
 def _parts(version_id: int, variant: Variant) -> tuple[str, ...]:
-    """Return the page in pieces: text, slot, text, slot, … text. A published version never changes."""
-    mark = secrets.token_hex(12)  # nobody's text can hold it
+    """Return the page in pieces. A published version never changes."""
     with i18n.use_language(variant.language):
-        html = _render(
-            versions.definition_of(version_id), variant, lambda name: Markup("[{} {}]").format(mark, name), {}
-        )
-    return tuple(re.split(rf"\[{mark} ([^\]]+)\]", _squeezed(html)))
+        return slots.cut(lambda slot: _render(versions.definition_of(version_id), variant, slot, {}))
 
 
-def _squeezed(html: str) -> str:
-    """Drop the indentation; typed words come only into slots, so nothing that counts is touched."""
-    return re.sub(r"\n\s*", "\n", html)
-
-
-def _render(asked: Definition, variant: Variant, slot: Callable[[str], Markup], errors: Mapping[str, str]) -> str:
+def _render(asked: Definition, variant: Variant, slot: Slot, errors: Mapping[str, str]) -> str:
     questions = [each for each in asked.questions if _can_be_asked(each, variant.reachable)]
     page = Page(
         slot=slot,
@@ -230,22 +240,22 @@ def _values(
     now: datetime,
 ) -> dict[str, Markup]:
     """Return what goes into the slots, as HTML."""
-    lead = lead_of(opened, language)
+    said = about(opened, language)
     values = {
-        "title": escape(_title(opened, language)),
-        "lead": escape(f" · {lead}" if lead else ""),
+        "title": escape(said.title),
+        "lead": escape(f" · {said.lead}" if said.lead else ""),
         "action": escape(address.action()),
         "partial": escape(address.partial_path),
         "stop": escape(address.stop_href),
         "form_key": escape(address.form_key),
-        "gift": _gift(opened),
+        "gift": _gift(language, opened.reward_minor, opened.reward_currency),
         "nonce": escape(nonce),
         **{f"link {code}": escape(address.in_language(code)) for code in i18n.LANGUAGES},
         **_given(given),
     }
     if opened.phone:
         score = given.get(asked.main.key) if asked.main else None
-        values["ring"] = _ring(opened, asked.main, score, asked.opens_case_at, now)
+        values["ring"] = _ring(opened, language, asked.main, score, asked.opens_case_at, now)
     return values
 
 
@@ -260,30 +270,40 @@ def _given(given: Mapping[str, Any]) -> dict[str, Markup]:
     return values
 
 
-def _title(opened: Opened, language: str) -> str:
-    if opened.outcome_check_id is not None and opened.case_number:
-        return _("Your case AM-%(number)s", number=opened.case_number)
-    phrase = (opened.phrases or {}).get(language)
-    return _("About %(what)s", what=phrase) if phrase else _("Your answer")
-
-
-def _gift(opened: Opened) -> Markup:
-    if opened.reward_minor is None or opened.reward_currency is None:
+@lru_cache(maxsize=KEPT_WORDS)
+def _gift(language: str, minor: int | None, currency: str | None) -> Markup:
+    if minor is None or currency is None:
         return NOTHING
-    amount = formats.money(opened.reward_minor, opened.reward_currency)
-    words = _("%(amount)s for answering, whatever you say.", amount=amount)
+    with i18n.use_language(language):
+        words = _("%(amount)s for answering, whatever you say.", amount=formats.money(minor, currency))
     return Markup('<span class="hint">{}</span>').format(words)
 
 
-def _ring(opened: Opened, main: Scale | None, score: object, threshold: int | None, now: datetime) -> Markup:
+def _ring(
+    opened: Opened, language: str, main: Scale | None, score: object, threshold: int | None, now: datetime
+) -> Markup:
     """Return where and by when we would ring."""
     known = int(score) if isinstance(score, str) and score.isdigit() else threshold
     due = expected.first_contact(opened, metric=main.metric if main else None, score=known, now=now)
-    phone = Markup('<bdi dir="ltr">{}</bdi>').format(masked_phone(opened.phone or ""))
+    phone = Markup('<bdi dir="ltr">%s</bdi>') % masked_phone(opened.phone or "")
     if due is None:
-        return Markup("<small>{}</small>").format(phone)
-    words = escape(_("On %(phone)s, by %(time)s", phone="\ufffc", time=formats.by_when(due, now)))
-    return Markup("<small>{}</small>").format(words.replace("\ufffc", phone))
+        return Markup("<small>%s</small>") % phone
+    # To the minute, as it is shown, so that customers of the same minute share the sentence.
+    before, after = _ring_words(language, opened.zone, _minute(due), _minute(now))
+    return Markup("<small>%s%s%s</small>") % (before, phone, after)
+
+
+@lru_cache(maxsize=KEPT_WORDS)
+def _ring_words(language: str, zone: str, due: datetime, now: datetime) -> tuple[str, str]:
+    """Return the sentence that says when we would ring, as what stands before the number and behind it."""
+    with i18n.use_language(language, zone=zone):
+        words = _("On %(phone)s, by %(time)s", phone="\ufffc", time=formats.by_when(due, now))
+    before, _number, after = words.partition("\ufffc")
+    return before, after
+
+
+def _minute(at: datetime) -> datetime:
+    return at.replace(second=0, microsecond=0)
 
 
 def masked_phone(number: str) -> str:

@@ -13,7 +13,7 @@ from sqlalchemy import select
 from werkzeug.wrappers import Response as AnyResponse
 
 from core import access, clock, i18n, security, tokens
-from core.db import db, new_public_id
+from core.db import commit, db, new_public_id
 from core.errors import NotFound
 from customers.models import Brand
 from feedback import cases, outcome
@@ -46,13 +46,13 @@ def limit_body() -> None:
 @access.link
 def survey(token: str) -> AnyResponse | str:
     """Show the questions of a link, with what its address preselects; nothing is written."""
-    link = _find(token, to_show=True)
+    link = _find(token)
     now = clock.now()
     if link.was_answered:
         return redirect(_thanks_address(token), 303)
     if not link.can_be_answered(now):
         return _over(link)
-    language = _speak(link)
+    language = _ask_in(link)
     return pages.show(link, _address(token, link), language=language, nonce=security.csp_nonce(), now=now)
 
 
@@ -66,7 +66,7 @@ def answer(token: str) -> AnyResponse | str:
         return redirect(_thanks_address(token), 303)
     if not link.can_be_answered(now):
         return _over(link)
-    language = _speak(link)
+    language = _ask_in(link)
     asked = versions.definition_of(link.version_id)
     form = versions.form_of(link.version_id, link.reachable)(request.form)
     answers = answering.read(asked, form)
@@ -79,7 +79,7 @@ def answer(token: str) -> AnyResponse | str:
         return make_response(page, 422)
     try:
         answering.submit(_in_language(link, language), asked, answers, now=now)
-        db.session.commit()
+        commit()
     except AlreadyAnswered:
         db.session.rollback()
     return redirect(_thanks_address(token), 303)
@@ -102,27 +102,30 @@ def partial(token: str) -> AnyResponse:
 @access.link
 def thank_you(token: str) -> AnyResponse | str:
     """Say what happens next, by whom and by when; the same after a reload or a second visit."""
-    link = _find(token, to_show=True)
+    link = _find(token)
     said = thanks.of_link(link, now=clock.now())
     if said is None:
         return redirect(url_for("surveys.survey", token=token), 303)
-    _speak(link)
-    return _thank(said, stop_href=_stop_href(link))
+    return said.page(path=f"/s/{token}/thanks", language=_speak(link), stop_href=_stop_href(link))
 
 
-def _find(token: str, *, to_show: bool = False) -> Opened:
+def _find(token: str) -> Opened:
     """Return what a link opens. Raises NotFound for what we never signed or do not keep any more."""
-    link = opened.by_link(tokens.read("survey", token), to_show=to_show)
+    link = opened.by_link(tokens.read("survey", token))
     if link is None:
         raise NotFound
     return link
 
 
 def _speak(link: Opened) -> str:
-    """Speak the link's language, or the one its reader chose; return the one the questions are asked in."""
+    """Speak the link's language, or the one its reader chose; return its code."""
     g.brand = link.face  # an error page then offers this brand's person
-    i18n.speak(link.language, zone=link.zone)
-    return versions.definition_of(link.version_id).language(i18n.language())
+    return i18n.speak(link.language, zone=link.zone)
+
+
+def _ask_in(link: Opened) -> str:
+    """The same for a page with questions: return the language of the survey that comes nearest."""
+    return versions.definition_of(link.version_id).language(_speak(link))
 
 
 def _in_language(link: Opened, language: str) -> Opened:
@@ -130,12 +133,8 @@ def _in_language(link: Opened, language: str) -> Opened:
 
 
 def _address(token: str, link: Opened) -> Address:
-    return Address(
-        path=url_for("surveys.survey", token=token),
-        query=_kept_query(),
-        partial_path=url_for("surveys.partial", token=token),
-        stop_href=_stop_href(link),
-    )
+    path = f"/s/{token}"
+    return Address(path=path, query=_kept_query(), partial_path=f"{path}/partial", stop_href=_stop_href(link))
 
 
 def _kept_query() -> dict[str, str]:
@@ -143,7 +142,8 @@ def _kept_query() -> dict[str, str]:
 
 
 def _thanks_address(token: str) -> str:
-    return url_for("surveys.thank_you", token=token, lang=_asked_language())
+    lang = _asked_language()
+    return f"/s/{token}/thanks?lang={lang}" if lang else f"/s/{token}/thanks"
 
 
 def _asked_language() -> str | None:
@@ -153,17 +153,6 @@ def _asked_language() -> str | None:
 def _stop_href(link: Opened) -> str:
     """Return where this customer can stop surveys."""
     return f"/u/{tokens.sign('preferences', link.customer_public_id)}" if link.customer_public_id else ""
-
-
-def _thank(said: thanks.Thanks, *, stop_href: str = "") -> str:
-    case = said.case
-    return render_template(
-        "surveys/public/thanks.html",
-        said=said,
-        brand=said.opened.face,
-        stop_href=stop_href,
-        case_href=f"/c/{tokens.sign('case', case.public_id)}" if case else "",
-    )
 
 
 def _over(link: Opened) -> AnyResponse:
@@ -209,7 +198,7 @@ def answer_open(touchpoint: str) -> AnyResponse | str:
     token = request.form.get("form_key", "")
     form_key = tokens.read("open", token)
     pace.check(touchpoint, request.remote_addr or "", now=now)
-    language = _speak(place)
+    language = _ask_in(place)
     asked = versions.definition_of(place.version_id)
     form = versions.form_of(place.version_id, place.reachable)(request.form)
     answers = answering.read(asked, form)
@@ -223,7 +212,7 @@ def answer_open(touchpoint: str) -> AnyResponse | str:
 def _submit_open(place: Opened, touchpoint: str, asked: Definition, answers: Any, form_key: str, language: str) -> str:
     try:
         answering.submit(_in_language(place, language), asked, answers, form_key=form_key, now=clock.now())
-        db.session.commit()
+        commit()
     except AlreadyAnswered:
         db.session.rollback()
     token = tokens.sign("answer", form_key)
@@ -237,8 +226,7 @@ def open_thank_you(touchpoint: str, token: str) -> str:
     said = thanks.of_form(place, tokens.read("answer", token), now=clock.now())
     if said is None:
         raise NotFound
-    _speak(place)
-    return _thank(said)
+    return said.page(path=request.path, language=_speak(place), stop_href="")
 
 
 def _place(touchpoint: str) -> Opened:
@@ -256,7 +244,7 @@ def _language_of_stranger(place: Opened) -> str:
 
 
 def _show_open(place: Opened, touchpoint: str, form_key: str) -> str:
-    language = _speak(place)
+    language = _ask_in(place)
     address = _open_address(touchpoint, form_key)
     return pages.show(place, address, language=language, nonce=security.csp_nonce(), now=clock.now())
 
