@@ -218,6 +218,10 @@ class Children:
             str(port),
             "--workers",
             "2",
+            "--blocking-threads",
+            "4",
+            "--backpressure",
+            "64",
         ]
         command += ["--no-access-log", "--log-level", "warning", "wsgi:create_app"]
         self.web = subprocess.Popen(
