@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import datetime
+from datetime import date, datetime
+from typing import NamedTuple
+from zoneinfo import ZoneInfo
 
 from flask import current_app
 from flask_babel import gettext as _
@@ -34,7 +36,8 @@ def survey_url(invitation: Invitation) -> str:
 
 def post_invitations(going: Sequence[tuple[Invitation, Facts, Reward | None]], *, now: datetime) -> dict[int, int]:
     """Post the mails of a batch at once; return the message's id by the invitation's."""
-    drafts = [_invitation(invitation, facts, reward) for invitation, facts, reward in going]
+    shared: dict[_Occasion, Mapping[str, object]] = {}
+    drafts = [_invitation(invitation, facts, reward, shared) for invitation, facts, reward in going]
     posted = messages.post_many(drafts, now=now)
     return {each[0].id: message.id for each, message in zip(going, posted, strict=True) if message is not None}
 
@@ -65,19 +68,37 @@ def post_outcome_check(invitation: Invitation, case: Case, customer: Customer, *
     return message.id if message else None
 
 
-def _invitation(invitation: Invitation, facts: Facts, reward: Reward | None) -> Draft:
+class _Occasion(NamedTuple):
+    """What the words of an invitation hang on, but for the customer's own."""
+
+    version_id: int
+    language: str
+    touchpoint_id: int
+    on: date
+    quarantine_days: int
+
+
+def _invitation(
+    invitation: Invitation,
+    facts: Facts,
+    reward: Reward | None,
+    shared: dict[_Occasion, Mapping[str, object]],
+) -> Draft:
+    """Return one mail; words that others of the batch say too are put together once and kept in `shared`."""
     customer, touchpoint = facts.the_customer, facts.interaction.touchpoint
     asked, brand = versions.definition_of(invitation.version_id), touchpoint.brand
     language = asked.language(invitation.language)
-    with i18n.use_language(language, zone=brand.zone):
-        values: Mapping[str, object] = _question(asked, language, brand) | {
-            "survey_url": survey_url(invitation),
-            "name": greeting_name(customer.first_name),
-            "occasion": occasion(touchpoint, language),
-            "occurred_on": formats.day(facts.interaction.occurred_at, "long"),
-            "quarantine_days": formats.digits(facts.rule.quarantine_days if facts.rule else 0),
-            "reward": reward_words.described(reward.programme, amount_minor=reward.amount_minor) if reward else "",
-        }
+    on = facts.interaction.occurred_at.astimezone(ZoneInfo(brand.zone)).date()
+    days = facts.rule.quarantine_days if facts.rule else 0
+    about = _Occasion(invitation.version_id, language, touchpoint.id, on, days)
+    if about not in shared:
+        shared[about] = _words(asked, about, touchpoint)
+    values: Mapping[str, object] = {
+        **shared[about],
+        "survey_url": survey_url(invitation),
+        "name": greeting_name(customer.first_name),
+        "reward": _gift(reward, language) if reward else "",
+    }
     return Draft(
         kind="invitation",
         reason=f"invitation:{invitation.id}",
@@ -88,6 +109,20 @@ def _invitation(invitation: Invitation, facts: Facts, reward: Reward | None) -> 
         to_name=customer.name,
         customer_id=customer.id,
     )
+
+
+def _words(asked: Definition, about: _Occasion, touchpoint: Touchpoint) -> Mapping[str, object]:
+    with i18n.use_language(about.language):
+        return _question(asked, about.language, touchpoint.brand) | {
+            "occasion": occasion(touchpoint, about.language),
+            "occurred_on": formats.day(about.on, "long"),
+            "quarantine_days": formats.digits(about.quarantine_days),
+        }
+
+
+def _gift(reward: Reward, language: str) -> str:
+    with i18n.use_language(language):
+        return reward_words.described(reward.programme, amount_minor=reward.amount_minor)
 
 
 def _question(asked: Definition, language: str, brand: Brand) -> dict[str, object]:
