@@ -23,8 +23,6 @@ import urllib.request
 from collections.abc import Callable
 from typing import IO, Any, Final
 
-from sqlalchemy import select, text
-
 ROOT: Final = pathlib.Path(__file__).resolve().parent.parent
 INTERACTIONS, FEW_INTERACTIONS = 24_000, 500
 WAIT_SECONDS: Final = 60
@@ -32,16 +30,27 @@ PR_SET_PDEATHSIG: Final = 1
 
 
 def main() -> None:
-    """Start everything and wait for Ctrl-C."""
+    """Start everything and wait for Ctrl-C, which also ends a start that is under way."""
     options = _options()
     var = pathlib.Path(os.environ.get("AMENDS_VAR_DIR", ROOT / "var")).absolute()
     var.mkdir(parents=True, exist_ok=True)
-    running = _only_one(var)
+    running, children = _only_one(var), Children()
+    try:
+        _start(options, var, children)
+        children.wait()
+    except KeyboardInterrupt:
+        _say("\nStopping …")
+    finally:
+        children.stop()
+        running.close()
+
+
+def _start(options: argparse.Namespace, var: pathlib.Path, children: Children) -> None:
+    """Start servers, web and workers, write the year if there is none, and say where everything is."""
     _check_port(options.port)
     started = time.monotonic()
     _say("Starting PostgreSQL and Valkey …")
     _start_servers(var, options.port)
-    children = Children()
     is_ready = not options.fresh and _is_prepared()
     if is_ready:  # the web server and this process then load the application at the same time
         children.start_web(options.port)
@@ -58,11 +67,6 @@ def main() -> None:
         children.fork(lambda command=command: _run(app, command))  # type: ignore[misc]  # bound now, not when it runs
     _wait_for(f"http://127.0.0.1:{options.port}/healthz", children)
     _welcome(handed_out, time.monotonic() - started)
-    try:
-        children.wait()
-    finally:
-        children.stop()
-        running.close()
 
 
 def _options() -> argparse.Namespace:
@@ -134,6 +138,8 @@ def _application() -> Any:
 
 def _empty() -> None:
     """Throw all data away; the secrets stay."""
+    from sqlalchemy import text
+
     from core import outbox
     from core.db import db
 
@@ -147,6 +153,7 @@ def _empty() -> None:
 def _prepare(app: Any, *, small: bool) -> None:
     """Migrate, and write the year where there is none; in one transaction, so that a start cut off begins anew."""
     from flask_migrate import upgrade
+    from sqlalchemy import select
 
     from cli.northwind import seed
     from core.db import db
@@ -173,6 +180,8 @@ def _password(var: pathlib.Path) -> str:
 
 def _write_logins(var: pathlib.Path, port: int) -> dict[str, Any]:
     """Write var/demo.json, readable by its owner alone, and return it."""
+    from sqlalchemy import select
+
     from accounts import api_keys
     from accounts.models import ApiKey
     from cli.northwind.people import STAFF
@@ -203,6 +212,7 @@ class Children:
 
     def __init__(self) -> None:
         self.web: subprocess.Popen[bytes] | None = None
+        self.has_answered = False
         self.forked: list[int] = []
 
     def start_web(self, port: int) -> None:
@@ -224,11 +234,13 @@ class Children:
             "64",
         ]
         command += ["--no-access-log", "--log-level", "warning", "wsgi:create_app"]
+        parent = os.getpid()
         self.web = subprocess.Popen(
-            list(map(str, command)), cwd=ROOT, preexec_fn=_end_with_parent, start_new_session=True
+            list(map(str, command)), cwd=ROOT, preexec_fn=lambda: _end_with_parent(parent), start_new_session=True
         )
 
     def fork(self, run: Callable[[], None]) -> None:
+        parent = os.getpid()
         pid = os.fork()
         if pid:
             self.forked.append(pid)
@@ -236,7 +248,7 @@ class Children:
         status = 1
         try:
             os.setsid()
-            _end_with_parent()
+            _end_with_parent(parent)
             run()
             status = 0
         except KeyboardInterrupt:
@@ -247,24 +259,29 @@ class Children:
     def wait(self) -> None:
         """Return when the web server ends or somebody asks us to stop."""
         signal.signal(signal.SIGTERM, lambda *_: (_ for _ in ()).throw(KeyboardInterrupt()))
-        try:
-            while self.is_serving():
-                time.sleep(0.5)
-            _say("The web server ended; stopping.")
-        except KeyboardInterrupt:
-            _say("\nStopping …")
+        while self.is_serving():
+            time.sleep(0.5)
+        _say("The web server ended; stopping.")
 
     def is_serving(self) -> bool:
         return self.web is not None and self.web.poll() is None
 
     def stop(self) -> None:
+        if not self.has_answered:  # a web server that still starts listens to nobody, and holds nothing yet
+            self._kill_web()
         for ask in (signal.SIGTERM, signal.SIGKILL):
             for pid in self.forked:
                 _signal(pid, ask)
             if self.is_serving() and self.web is not None:
-                self.web.send_signal(ask)
+                _signal(self.web.pid, ask)
             if self._ended(within=8):
-                return
+                break
+        self._kill_web()
+
+    def _kill_web(self) -> None:
+        """End the web server with its own processes; one that was stopped in time has none left."""
+        if self.web is not None:
+            _signal(self.web.pid, signal.SIGKILL, with_its_own=True)
 
     def _ended(self, *, within: float) -> bool:
         until = time.monotonic() + within
@@ -293,15 +310,17 @@ def _script_info(app: Any) -> Any:
     return ScriptInfo(create_app=lambda: app)
 
 
-def _end_with_parent() -> None:
+def _end_with_parent(parent: int) -> None:
     """Ask the kernel (Linux) to stop this process when its parent is gone, even by SIGKILL."""
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
+    if os.getppid() != parent:  # it went before we could ask
+        os._exit(1)
 
 
-def _signal(pid: int, number: signal.Signals) -> None:
+def _signal(pid: int, number: signal.Signals, *, with_its_own: bool = False) -> None:
     try:
-        os.kill(pid, number)
+        (os.killpg if with_its_own else os.kill)(pid, number)
     except ProcessLookupError:
         pass
 
@@ -311,10 +330,10 @@ def _wait_for(url: str, children: Children) -> None:
     while time.monotonic() < until and children.is_serving():
         try:
             with urllib.request.urlopen(url, timeout=2):  # noqa: S310  # our own address
+                children.has_answered = True
                 return
         except OSError:
             time.sleep(0.05)
-    children.stop()
     raise SystemExit("The web server did not start.")
 
 
