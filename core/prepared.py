@@ -44,16 +44,22 @@ class Prepared:
         if is_under_way():
             return self.run(**values)
         engine = db.engine
-        lent = engine.raw_connection()
+        try:
+            lent = engine.raw_connection()
+        except psycopg.Error as error:
+            raise DBAPIError.instance(None, None, error, psycopg.Error, dialect=engine.dialect) from error
         try:
             driver: Any = lent.driver_connection
             driver.autocommit = True
             rows = self._sent(engine, lent, values)
             driver.autocommit = False
-        except BaseException:
+        except BaseException as error:
+            told = _told(error, None, engine, lent) if isinstance(error, psycopg.Error) else error
             if lent.is_valid:
                 lent.invalidate()  # in whatever state it is, nobody gets it again
-            raise
+            if told is error:
+                raise
+            raise told from error
         lent.close()
         return rows
 
@@ -88,7 +94,9 @@ class Prepared:
         return str(compiled), dict(compiled.params), [(name, each) for name, each in processors.items() if each]
 
 
-def _told(error: psycopg.Error, sql: str, heard: Connection | Engine, lent: PoolProxiedConnection) -> BaseException:
+def _told(
+    error: psycopg.Error, sql: str | None, heard: Connection | Engine, lent: PoolProxiedConnection
+) -> BaseException:
     """Return the driver's fault as SQLAlchemy's; a connection that is gone goes from the pool with all of its age."""
     gone = heard.dialect.is_disconnect(error, lent, None)  # type: ignore[arg-type]  # of the driver's interface
     if gone:

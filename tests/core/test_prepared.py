@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 from flask import Flask
-from sqlalchemy import bindparam, func, insert, select, text
+from sqlalchemy import bindparam, create_engine, func, insert, select, text
 from sqlalchemy.exc import IntegrityError, OperationalError
 
 from core import clock
@@ -125,3 +125,32 @@ def test_who_listens_to_statements_hears_of_it(app: Flask) -> None:
         FIND.run(key="one")
 
     assert len(seen) == 2
+
+
+def test_a_connection_that_was_closed_while_it_rested_is_told_and_replaced(app: Flask) -> None:
+    db.session.commit()
+    resting = [db.engine.raw_connection() for _ in range(3)]
+    drivers: list[Any] = [lent.driver_connection for lent in resting]
+    for lent in resting:
+        lent.close()
+    for driver in drivers:
+        driver.close()
+
+    told = 0
+    for _each in range(10):  # the pool lends each that rests in turn
+        try:
+            WHO.alone()
+        except OperationalError:
+            told += 1
+
+    assert told == 1  # the first one made the pool drop the others too
+    assert WHO.alone()
+
+
+def test_a_server_that_is_away_is_told(app: Flask, monkeypatch: pytest.MonkeyPatch) -> None:
+    db.session.commit()
+    away = create_engine("postgresql+psycopg://nobody@127.0.0.1:1/nowhere")
+    monkeypatch.setitem(db.engines, None, away)
+
+    with pytest.raises(OperationalError, match="refused"):
+        WHO.alone()
