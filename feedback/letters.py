@@ -1,16 +1,18 @@
-"""The mail that gives a customer their case: its number, the private link, and what happens next by when."""
+"""Mails about a case: the one with its number, private link and what happens next, and what was promised."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
 
+from flask_babel import gettext as _
 from sqlalchemy import select
 
-from core import i18n
+from accounts.models import Staff
+from core import formats, i18n
 from core.db import db
 from customers.models import Customer
-from feedback import public
+from feedback import entries, public
 from feedback.models import Case, Promise, PromiseState
 from notifications import messages
 from notifications.kinds import greeting_name
@@ -24,6 +26,36 @@ def post_opened(cases: Sequence[Case], *, now: datetime) -> None:
     drafts = [_opened(case, customer, promised.get(case.id), now) for case, customer in written_to if customer.email]
     if drafts:
         messages.post_many(drafts, now=now)
+
+
+def post_promise(case: Case, promise: Promise, *, by: Staff, now: datetime) -> None:
+    """Write to the customer what was promised. Raises CannotWrite where there is no address, or nobody known."""
+    customer = case.customer
+    if customer is None or not entries.can_write_to(case):
+        raise entries.CannotWrite(
+            _("There is no address to tell the customer at. Untick that and promise again."), field="tell"
+        )
+    with i18n.use_language(case.language, zone=case.brand.zone):
+        values = {
+            "number": case.label,
+            "agent_name": by.name,
+            "promise": public.by_when(promise, case, now),
+            "promise_detail": formats.day(promise.due_at, "long"),
+            "case_url": public.case_url(case),
+            "name": greeting_name(customer.first_name),
+        }
+    messages.post(
+        "promise_made",
+        reason=f"promise:{promise.id}",
+        brand=case.brand,
+        customer=customer,
+        language=case.language,
+        values=values,
+        to_address=customer.email,
+        to_name=customer.name,
+        case_id=case.id,
+        now=now,
+    )
 
 
 def _promises(case_ids: Sequence[int]) -> dict[int, Promise]:

@@ -11,8 +11,8 @@ from sqlalchemy import select, update
 
 from accounts.models import Staff
 from core import working_time
-from core.db import db
-from core.errors import Conflict, Refusal
+from core.db import db, is_public_id
+from core.errors import Conflict, NotFound, Refusal
 from feedback import reopening
 from feedback.actors import RULE, By, actor_of
 from feedback.models import OPEN_STATES, Case, Promise, PromiseState
@@ -60,6 +60,7 @@ def make(
     by: By,
     now: datetime,
     form_key: str | None = None,
+    kind: str = "other",
 ) -> Promise:
     """Promise a customer something by a time; the same form sent twice makes one promise. Raises InThePast."""
     lock(case)
@@ -69,6 +70,7 @@ def make(
         raise InThePast(field="on")
     promise = Promise(
         case_id=case.id,
+        kind=kind,
         words=words,
         due_at=when.at,
         due_local=when.local,
@@ -125,20 +127,35 @@ def renegotiate(
     case: Case,
     words: str,
     when: Appointment,
+    keeper: Staff | None,
     by: By,
     now: datetime,
     form_key: str | None = None,
 ) -> Promise:
-    """Agree on something else in time; the old promise stays visible. Raises PromiseEnded, InThePast."""
+    """Agree on something else in time; the old promise stays visible. A promised contact remains one.
+
+    The same form sent twice agrees once. Raises PromiseEnded, InThePast.
+    """
     lock(case)
     db.session.refresh(promise)
+    if form_key and (again := db.session.scalar(select(Promise).where(Promise.form_key == form_key))):
+        return again
     if promise.state != PromiseState.OPEN:
         raise PromiseEnded
-    fresh = make(case, words=words, when=when, keeper=promise.keeper, by=by, now=now, form_key=form_key)
+    fresh = make(case, words=words, when=when, keeper=keeper, by=by, now=now, form_key=form_key, kind=promise.kind)
     promise.replaced_by_id = fresh.id
     _end(promise, PromiseState.RENEGOTIATED, case=case, by=by, now=now)
     settle(case, now=now)
     return fresh
+
+
+def one_of(case: Case, public_id: str) -> Promise:
+    """Return a promise of this case by its public id, or raise NotFound."""
+    query = select(Promise).where(Promise.public_id == public_id, Promise.case_id == case.id)
+    found = db.session.scalar(query) if is_public_id(public_id) else None
+    if found is None:
+        raise NotFound
+    return found
 
 
 def of(case_id: int) -> list[Promise]:

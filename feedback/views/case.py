@@ -28,6 +28,7 @@ from feedback import (
     complaint_facts,
     entries,
     files,
+    letters,
     outcome,
     promises,
     public,
@@ -47,12 +48,11 @@ from feedback.forms.staff import (
     ReplyForm,
     ResolveForm,
 )
-from feedback.models import Case, CaseEntry, CaseState, OutcomeCheck, Promise, RootCause
+from feedback.models import Case, CaseEntry, CaseState, OutcomeCheck, RootCause
 from feedback.queues import Filters
 from feedback.views.desk import asked_filters, case_address
 from incentives import goodwill
 from incentives.models import RewardState
-from notifications import kinds, messages
 
 blueprint = Blueprint("case", __name__, url_prefix="/desk/cases")
 Answer = str | Response | tuple[str, int]
@@ -214,14 +214,14 @@ def _act(number: str, name: str, run: Act) -> Answer:
         db.session.commit()
     except Refusal as refusal:
         db.session.rollback()
-        _put(refusal, form)
+        put(refusal, form)
         since = getattr(refusal, "since", ())
         return _page(cases.visible(current_user, number), acts, opened=name, now=now, since=since), refusal.status
     flash(said, "success")
     return redirect(case_address(case, asked_filters()))
 
 
-def _put(refusal: Refusal, form: ActForm) -> None:
+def put(refusal: Refusal, form: ActForm) -> None:
     """Show a refusal where it belongs: at its field, else at the form."""
     if refusal.field and refusal.field in form:
         form[refusal.field].errors = [*form[refusal.field].errors, refusal.message]
@@ -280,7 +280,7 @@ def note(number: str) -> Answer:
 @access.needs("cases.work")
 def promise(number: str) -> Answer:
     def run(case: Case, form: PromiseForm, now: datetime) -> str:
-        keeper = _staff(form.keeper.data) if form.keeper.data else None
+        keeper = staff_of(form.keeper.data) if form.keeper.data else None
         made = promises.make(
             case,
             words=form.words.data,
@@ -291,40 +291,10 @@ def promise(number: str) -> Answer:
             form_key=form.key(),
         )
         if form.tell.data:
-            _tell(case, made, now)
+            letters.post_promise(case, made, by=current_user, now=now)
         return _("Promised by %(time)s.", time=formats.by_when(made.due_at, now))
 
     return _act(number, "promise", run)
-
-
-def _tell(case: Case, promise: Promise, now: datetime) -> None:
-    """Mail a promise to the customer, if there is an address."""
-    customer = case.customer
-    if customer is None or not entries.can_write_to(case):
-        raise entries.CannotWrite(
-            _("There is no address to tell the customer at. Untick that and promise again."), field="tell"
-        )
-    with i18n.use_language(case.language, zone=case.brand.zone):
-        values = {
-            "number": case.label,
-            "agent_name": current_user.name,
-            "promise": public.by_when(promise, case, now),
-            "promise_detail": formats.day(promise.due_at, "long"),
-            "case_url": public.case_url(case),
-            "name": kinds.greeting_name(customer.first_name),
-        }
-    messages.post(
-        "promise_made",
-        reason=f"promise:{promise.id}",
-        brand=case.brand,
-        customer=customer,
-        language=case.language,
-        values=values,
-        to_address=customer.email,
-        to_name=customer.name,
-        case_id=case.id,
-        now=now,
-    )
 
 
 @blueprint.post("/<number>/promises/<public_id>/kept")
@@ -332,9 +302,7 @@ def _tell(case: Case, promise: Promise, now: datetime) -> None:
 def keep(number: str, public_id: str) -> Answer:
     """Say that a promise is fulfilled."""
     case, now = cases.visible(current_user, number), clock.now()
-    kept = db.session.scalar(select(Promise).where(Promise.public_id == public_id, Promise.case_id == case.id))
-    if kept is None:
-        raise NotFound
+    kept = promises.one_of(case, public_id)
     return _at_once(case, lambda: promises.keep(kept, case=case, by=current_user, now=now), _("The promise is kept."))
 
 
@@ -410,7 +378,7 @@ def claim(number: str) -> Answer:
 @access.needs("cases.assign")
 def assign(number: str) -> Answer:
     case, now = cases.visible(current_user, number), clock.now()
-    to = _staff(request.form.get("to", ""))
+    to = staff_of(request.form.get("to", ""))
     if to not in assignments.candidates(case.brand_id):
         raise NotFound
     done = _("The case is with %(name)s now.", name=to.first_name)
@@ -441,7 +409,7 @@ def _at_once(case: Case, run: Callable[[], object], said: str) -> Response:
     return redirect(address)
 
 
-def _staff(public_id: str) -> Staff:
+def staff_of(public_id: str) -> Staff:
     found = db.session.scalar(select(Staff).where(Staff.public_id == public_id, Staff.active))
     if found is None:
         raise NotFound

@@ -19,7 +19,15 @@ from feedback.models import Case, CaseEntry, OutcomeCheck, Promise, Resolution
 from incentives.models import Reward
 from notifications.models import Message
 from tests.client import Client, count_queries
-from tests.factories import make_case, make_customer, make_interaction, make_programme, make_root_cause, make_touchpoint
+from tests.factories import (
+    make_brand,
+    make_case,
+    make_customer,
+    make_interaction,
+    make_programme,
+    make_root_cause,
+    make_touchpoint,
+)
 from tests.feedback.conftest import HOUR
 
 
@@ -366,3 +374,95 @@ def test_bobs_team_cannot_open_a_case_for_another_brand(client: Client, brand: B
     data = {"customer": "", "brand": brand.key, "summary": "Lost", "wants": "none", "language": "en", "touchpoint": ""}
 
     assert client.post("/desk/cases/new", data=data).status_code == 422
+
+
+def again(case: Case, promise: Promise) -> str:
+    return f"/desk/cases/{case.number}/promises/{promise.public_id}/again"
+
+
+def promised(case: Case, ana: Staff) -> Promise:
+    made = promises.make(case, words="New poles", when=later(1), keeper=ana, by=ana, now=clock.now())
+    db.session.commit()
+    return made
+
+
+def test_a_promise_is_agreed_anew_and_the_customer_told(desk: Client, case: Case, ana: Staff) -> None:
+    made = promised(case, ana)
+    assert again(case, made) in show(desk, case)
+    page = unescape(desk.get(again(case, made)).text)
+    assert "New poles by" in page
+    assert 'value="New poles"' in page
+
+    day = later(3)
+    typed = {"words": "New poles and pegs", "by": "other", "on": day.day.isoformat(), "at": "10:30"}
+    answer = desk.post(again(case, made), data={**typed, "keeper": ana.public_id, "tell": "y", "form_key": "k" * 22})
+    twice = desk.post(again(case, made), data={**typed, "keeper": ana.public_id, "form_key": "k" * 22})
+
+    assert (answer.status_code, twice.status_code) == (302, 302)
+    db.session.refresh(made)
+    fresh = db.session.get_one(Promise, made.replaced_by_id)
+    assert (made.state, fresh.state, fresh.words, fresh.keeper_id) == (
+        "renegotiated",
+        "open",
+        "New poles and pegs",
+        ana.id,
+    )
+    assert fresh.due_local == f"{day.day.isoformat()}T10:30"
+    assert db.session.scalar(select(func.count()).select_from(Promise).where(Promise.case_id == case.id)) == 3
+    assert db.session.scalars(select(Message.reason)).all() == [f"promise:{fresh.id}"]
+    page = show(desk, case)
+    assert "Agreed anew" in page
+    assert "New poles and pegs by" in page
+
+
+def test_a_contact_stays_a_contact_at_another_time(desk: Client, case: Case, ana: Staff) -> None:
+    contact = promises.of(case.id)[0]
+    page = desk.get(again(case, contact)).text
+    assert 'name="words"' not in page
+    offered = re.findall(r'name="by"[^>]*value="(\d[^"]+)"', page)
+
+    desk.post(again(case, contact), data={"by": offered[-1], "keeper": "", "form_key": "c" * 22})
+    entries.log_call(case, reached=True, minutes=2, body=None, by=ana, now=clock.now())
+
+    old, fresh = promises.of(case.id)
+    assert (old.state, fresh.state, fresh.kind) == ("renegotiated", "kept", "contact")
+
+
+def test_agreeing_anew_keeps_what_was_typed_when_it_is_refused(desk: Client, case: Case, ana: Staff) -> None:
+    made = promised(case, ana)
+    typed = {
+        "words": "Poles & pegs",
+        "by": "other",
+        "on": "2020-01-01",
+        "at": "10:00",
+        "keeper": "",
+        "form_key": "p" * 22,
+    }
+
+    past = desk.post(again(case, made), data=typed)
+    nothing = desk.post(again(case, made), data={"words": "", "keeper": ""})
+
+    assert past.status_code == 422
+    assert "That time has passed" in past.text
+    assert "Poles &amp; pegs" in past.text
+    assert nothing.status_code == 422
+    assert "Say what we will do." in nothing.text
+    db.session.refresh(made)
+    assert made.state == "open"
+
+
+def test_a_promise_that_ended_is_not_agreed_anew(desk: Client, case: Case, ana: Staff) -> None:
+    made = promised(case, ana)
+    promises.keep(made, case=case, by=ana, now=clock.now())
+
+    asked = desk.get(again(case, made))
+    sent = desk.post(
+        again(case, made),
+        data={"words": "x", "by": "other", "on": later(3).day.isoformat(), "at": "10:30", "keeper": ""},
+    )
+
+    assert (asked.status_code, sent.status_code) == (302, 302)
+    assert "already ended" in show(desk, case)
+    assert desk.get(f"/desk/cases/{case.number}/promises/{'x' * 22}/again").status_code == 404
+    other = make_case(make_brand())
+    assert desk.get(f"/desk/cases/{other.number}/promises/{made.public_id}/again").status_code == 404

@@ -88,7 +88,9 @@ def test_a_promise_agreed_anew_in_time_is_not_broken(case: Case, ana: Staff) -> 
     old = promise_to(case, ana)
     monday = Appointment(date(2025, 11, 17), time(12, 0), "Europe/Berlin")
 
-    fresh = promises.renegotiate(old, case=case, words="Poles on Monday", when=monday, by=ana, now=MONDAY_9 + HOUR)
+    fresh = promises.renegotiate(
+        old, case=case, words="Poles on Monday", when=monday, keeper=ana, by=ana, now=MONDAY_9 + HOUR
+    )
 
     assert (old.state, old.replaced_by_id, fresh.state) == ("renegotiated", fresh.id, "open")
     with pytest.raises(PromiseEnded):

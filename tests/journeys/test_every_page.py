@@ -125,6 +125,7 @@ def behind_addresses(shop: Shop, case: Case) -> dict[str, dict[str, Any]]:
         "/complaints/sent/": {"token": tokens.sign("receipt", complaint)},
         "/complaints/confirm/": {"token": tokens.sign("confirm", complaint)},
         "/customers/": {"public_id": case.customer.public_id},
+        "/desk/cases/<number>/promises/": {"number": case.number, "public_id": promises.of(case.id)[-1].public_id},
         "/desk/": {"number": case.number},
         "/incentives/": {"public_id": pool().public_id},
         "/mailbox/": {"mail_id": newest_mail_id()},
