@@ -6,6 +6,7 @@ from flask import Flask
 
 from api import (
     complaints,
+    erasure,  # noqa: F401  # imported for what it hears
     interactions,
     metrics,
     models,  # noqa: F401  # imported so that migrations know the tables

@@ -142,7 +142,7 @@ def answer(status: int, body: dict[str, Any]) -> Response:
     else:
         audience = "public" if is_public_page() else "staff"
         page = render_template(
-            [f"errors/{audience}_{status}.html", f"errors/{audience}.html"],
+            [f"errors/{audience}_{body.get('code', status)}.html", f"errors/{audience}.html"],
             status=status,
             problem=body,
         )

@@ -6,7 +6,7 @@ import hashlib
 from datetime import datetime
 
 from flask import Response
-from sqlalchemy import LargeBinary, select
+from sqlalchemy import ColumnElement, LargeBinary, select, update
 from sqlalchemy.orm import Mapped, deferred, mapped_column
 
 from core.db import Id, Model, PublicId, db
@@ -39,6 +39,16 @@ def keep(content: bytes, *, name: str, content_type: str, now: datetime) -> File
     db.session.add(file)
     db.session.flush()
     return file
+
+
+def empty(which: ColumnElement[bool], *, now: datetime) -> None:
+    """Forget what files held and how they were called; the rows stay, and no page offers them any more."""
+    db.session.execute(
+        update(File)
+        .where(which, File.erased_at.is_(None))
+        .values(content=b"", name="", sha256="", size_bytes=0, erased_at=now)
+        .execution_options(synchronize_session="fetch")
+    )
 
 
 def download(file: File) -> Response:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import zlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import func, select, text
+from sqlalchemy import Select, func, or_, select, text
 from sqlalchemy.dialects.postgresql import insert
 
 from core.db import db, new_public_id
@@ -44,6 +44,7 @@ def upsert(data: CustomerData, *, now: datetime) -> Customer | None:
 def upsert_many(many: Sequence[CustomerData], *, now: datetime, only_fill: bool = False) -> list[Customer | None]:
     """Return the records in the order given; blanks never overwrite. At most five statements, however many.
 
+    Who is known by what a merged record was known by gets the record that was kept; a sixth statement finds it.
     `only_fill` is for history: what a record says already stays, because it may be newer.
     """
     merged: dict[tuple[str, str], CustomerData] = {}
@@ -52,6 +53,7 @@ def upsert_many(many: Sequence[CustomerData], *, now: datetime, only_fill: bool 
             merged[data.key] = _over(merged.get(data.key), data)
     found = _by_external_id([data for (kind, _), data in merged.items() if kind == "external_id"], now, only_fill)
     found |= _by_contact({key: data for key, data in merged.items() if key[0] != "external_id"}, now, only_fill)
+    _follow_merges(found, merged)
     return [found[data.key] if data.key else None for data in many]
 
 
@@ -90,9 +92,8 @@ def _by_contact(
     emails = [value for kind, value in many if kind == "email"]
     phones = [value for kind, value in many if kind == "phone"]
     known: dict[tuple[str, str], Customer] = {}
-    alive = Customer.erased_at.is_(None) & Customer.merged_into_id.is_(None)
     hit = func.lower(Customer.email).in_(emails) | Customer.phone.in_(phones)
-    for customer in db.session.scalars(select(Customer).where(alive, hit).order_by(Customer.id)):
+    for customer in held(select(Customer).where(Customer.erased_at.is_(None), hit)):
         known.setdefault(("email", (customer.email or "").lower()), customer)
         known.setdefault(("phone", customer.phone or ""), customer)
     for key, data in many.items():
@@ -103,6 +104,36 @@ def _by_contact(
         for customer in db.session.scalars(insert(Customer).returning(Customer), missing):
             known[("email", customer.email.lower()) if customer.email else ("phone", customer.phone or "")] = customer
     return {key: known[key] for key in many}
+
+
+def held(query: Select[Customer]) -> list[Customer]:
+    """Return records, held until commit so that none is erased or merged meanwhile; those of their own come first.
+
+    Merged ones are locked before those they lead to, everywhere. The lock lets others insert rows that name a record.
+    """
+    in_order = query.order_by(Customer.merged_into_id.is_(None), Customer.id).with_for_update(key_share=True)
+    found = db.session.scalars(in_order, execution_options={"populate_existing": True}).all()
+    return sorted(found, key=lambda each: (each.merged_into_id is not None, each.id))
+
+
+def _follow_merges(found: dict[tuple[str, str], Customer], told: Mapping[tuple[str, str], CustomerData]) -> None:
+    """Put the kept record in the place of each merged one; what was told fills its blanks at most."""
+    into = {each.merged_into_id for each in found.values() if each.merged_into_id}
+    if not into:
+        return
+    kept = {each.id: each for each in held(select(Customer).where(Customer.id.in_(into)))}
+    for key, customer in found.items():
+        if customer.merged_into_id:
+            found[key] = remaining = kept[customer.merged_into_id]
+            if remaining.erased_at is None:
+                fill_blanks(remaining, told[key])
+
+
+def fill_blanks(customer: Customer, other: CustomerData | Customer) -> None:
+    """Take over what a record does not say yet."""
+    for name in ("name", "email", "phone", "language", "tier"):
+        if not getattr(customer, name) and (value := getattr(other, name)):
+            setattr(customer, name, value)
 
 
 def _one_at_a_time(keys: Iterable[tuple[str, str]]) -> None:
@@ -126,11 +157,52 @@ def _row(data: CustomerData, now: datetime) -> dict[str, object]:
     return row | {"public_id": new_public_id(), "created_at": now}
 
 
+# Finding
+
+
 def by_public_id(public_id: str) -> Customer:
     """Return a customer, following a merge to the record that is kept, or raise NotFound."""
     customer = db.session.scalar(select(Customer).where(Customer.public_id == public_id))
-    if customer is not None and customer.merged_into_id:
-        customer = db.session.get(Customer, customer.merged_into_id)
     if customer is None:
         raise NotFound
-    return customer
+    return remaining(customer)
+
+
+def remaining(customer: Customer) -> Customer:
+    """Return the record into which this one was merged, else itself. Merging leaves no chains."""
+    if customer.merged_into_id is None:
+        return customer
+    return db.session.get_one(Customer, customer.merged_into_id)
+
+
+def known_as(words: str) -> Customer | None:
+    """Return the customer with this number or address, also one that a merged record had; of several the oldest."""
+    named = or_(Customer.external_id == words, func.lower(Customer.email) == words.lower())
+    query = select(Customer).where(named, Customer.erased_at.is_(None))
+    found = db.session.scalars(query.order_by(Customer.merged_into_id.is_not(None), Customer.id).limit(1)).first()
+    return remaining(found) if found is not None else None
+
+
+def by_reference(words: str) -> Customer:
+    """Return whom the shop calls by this number, else the one customer with this address, or raise NotFound.
+
+    Also what a merged record was known by. An address that several customers share names none of them.
+    """
+    found = db.session.scalar(select(Customer).where(Customer.external_id == words))
+    if found is not None:
+        return remaining(found)
+    same = select(Customer).where(func.lower(Customer.email) == words.lower())
+    people = {remaining(each) for each in db.session.scalars(same.limit(20))}
+    if len(people) != 1:
+        raise NotFound
+    return people.pop()
+
+
+def locked_family(customer: Customer) -> list[Customer]:
+    """Return the record that remains and then those merged into it, held until commit and read anew."""
+    while True:
+        kept_id = customer.merged_into_id or customer.id
+        merged = held(select(Customer).where(Customer.merged_into_id == kept_id))
+        customer = held(select(Customer).where(Customer.id == kept_id))[0]
+        if customer.merged_into_id is None:
+            return [customer, *merged]

@@ -224,9 +224,9 @@ def _confirm_until(complaint: Complaint) -> datetime:
 
 
 def to_confirm(token: str, *, now: datetime) -> tuple[Complaint, Case]:
-    """Return what a link to confirm an address names. Raises NotFound, and ConfirmEnded once it is too old."""
+    """Return what a link to confirm an address names. Raises NotFound; ConfirmEnded once it is too old or erased."""
     complaint, case = by_public_id(tokens.read("confirm", token))
-    if complaint.confirmed_at is None and now > _confirm_until(complaint):
+    if complaint.confirmed_at is None and (now > _confirm_until(complaint) or not complaint.typed_email):
         raise ConfirmEnded
     return complaint, case
 

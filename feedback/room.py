@@ -13,6 +13,7 @@ from core import clock, frame
 from core.db import db
 from core.frame import Entry
 from feedback import (
+    erasure,  # noqa: F401  # imported for what it hears
     queues,
     recomputing,  # noqa: F401  # imported for the outbox handler
 )

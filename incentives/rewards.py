@@ -20,6 +20,7 @@ from sqlalchemy.orm import joinedload
 from core import events, i18n, outbox
 from core.db import Moment, db, new_public_id
 from core.errors import Conflict
+from customers.customers import remaining
 from customers.models import Customer
 from incentives import budgets, codes, eligibility, ledger, public
 from incentives.ledger import Kind, Transfer
@@ -138,7 +139,7 @@ def issue_behind_the_request(
         _issue_by_id(reward_id, now=now)
         return
     programme = db.session.get(Programme, programme_id)
-    customer = db.session.get(Customer, customer_id) if customer_id is not None else None
+    customer = remaining(db.session.get_one(Customer, customer_id)) if customer_id is not None else None
     if programme is None:
         log.warning("no_such_programme", programme=programme_id)
         return

@@ -7,7 +7,11 @@ from flask_babel import lazy_gettext as _l
 
 from core import frame
 from core.frame import Entry
-from incentives import models, rewards  # noqa: F401  # imported for the tables and the outbox handler
+from incentives import (  # imported for the tables, the outbox handler and what it hears
+    models,  # noqa: F401
+    records,  # noqa: F401
+    rewards,  # noqa: F401
+)
 from incentives.views import blueprint
 
 

@@ -5,7 +5,10 @@ from __future__ import annotations
 from flask import Flask
 
 from core import frame
-from insights import models  # noqa: F401  # imported so that migrations know the tables
+from insights import (  # imported so that migrations know the tables, and signals are heard
+    erasure,  # noqa: F401
+    models,  # noqa: F401
+)
 from insights.views import customers, home, imports, lists, search
 from insights.views import insights as figures
 

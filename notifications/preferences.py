@@ -11,7 +11,7 @@ from sqlalchemy.orm import joinedload
 from core import tokens
 from core.db import db
 from core.errors import NotFound
-from customers import consent, customers
+from customers import consent, customers, erasure
 from customers.models import Brand, Consent, Customer
 from notifications import suppression
 from notifications.kinds import KINDS, Purpose
@@ -21,20 +21,20 @@ PURPOSES: tuple[consent.Purpose, consent.Purpose] = ("survey", "marketing")
 
 
 def customer_of(token: str) -> Customer:
-    """Return whose preferences a link is about. Raises NotFound for a link we did not sign, and after erasure."""
+    """Return whose preferences a link is about. Raises NotFound for a link we did not sign, CustomerErased."""
     customer = customers.by_public_id(tokens.read("preferences", token))
-    if customer.erased_at:
-        raise NotFound
+    erasure.check(customer)
     return customer
 
 
 def message_of(token: str) -> Message:
-    """Return the message that an unsubscribe link came with. Raises NotFound."""
+    """Return the message that an unsubscribe link came with. Raises NotFound, CustomerErased."""
     public_id = tokens.read("unsubscribe", token)
     query = select(Message).options(joinedload(Message.brand), joinedload(Message.customer))
     message = db.session.scalar(query.where(Message.public_id == public_id))
     if message is None:
         raise NotFound
+    erasure.check(message.customer)
     return message
 
 

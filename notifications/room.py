@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from flask import Flask
 
-from notifications import delivery
+from notifications import (
+    delivery,
+    erasure,  # noqa: F401  # imported for what it hears
+)
 from notifications.views import hooks, mailbox, public, staff
 
 

@@ -55,14 +55,19 @@ def stopping(purpose: Purpose | str) -> set[str]:
 
 
 def suppress(address: str, scope: Scope, reason: SuppressionReason | str, now: datetime) -> None:
-    """Write to this address no more, as far as `scope` reaches; again changes nothing."""
+    """Write to this address no more, as far as `scope` reaches; again changes at most why: erased."""
     row = {
         "address_hash": _hashes(address)[0],
         "scope": scope,
         "reason": SuppressionReason(reason).value,
         "created_at": now,
     }
-    db.session.execute(insert(Suppression).values(row).on_conflict_do_nothing(index_elements=["address_hash", "scope"]))
+    statement, same = insert(Suppression).values(row), ["address_hash", "scope"]
+    if row["reason"] == SuppressionReason.ERASED:
+        statement = statement.on_conflict_do_update(index_elements=same, set_={"reason": row["reason"]})
+    else:
+        statement = statement.on_conflict_do_nothing(index_elements=same)
+    db.session.execute(statement)
 
 
 def lift(address: str, scope: Scope) -> bool:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final
 
-from sqlalchemy import func, literal, select, text, update
+from sqlalchemy import Select, func, literal, select, text, update
 from sqlalchemy.dialects.postgresql import JSONB, insert
 from sqlalchemy.orm import joinedload
 
@@ -233,8 +233,7 @@ def _row(facts: Facts, now: datetime) -> dict[str, Any]:
 @outbox.handler("invitation.send", queue="messages", batch=BATCH)
 def send(items: list[Item], *, now: datetime) -> None:
     """Send waiting invitations that may still go out; skip the others, and say so in their decisions."""
-    waiting = _waiting([item.ids["invitation_id"] for item in items])
-    people = _locked({each.customer_id for each in waiting if each.customer_id})
+    people, waiting = _held([item.ids["invitation_id"] for item in items])
     facts = _facts_at_sending(waiting, people, now=now)
     going: list[Invitation] = []
     skipped: dict[int, Reason] = {}
@@ -254,6 +253,24 @@ def send(items: list[Item], *, now: datetime) -> None:
     db.session.flush()
 
 
+def _held(invitation_ids: Sequence[int]) -> tuple[dict[int, Customer], list[Invitation]]:
+    """Hold the customers, so that two batches cannot both find them out of quarantine, and then the invitations.
+
+    In this order, as erasing and merging do. An answer under way may hold its invitation and name its customer, which
+    this lock lets it. Whose record was merged in between is held as well.
+    """
+    people = _locked(select(Invitation.customer_id).where(Invitation.id == among(invitation_ids)))
+    waiting = _waiting(invitation_ids)
+    moved = {each.customer_id for each in waiting if each.customer_id} - people.keys()
+    return people | (_locked(moved) if moved else {}), waiting
+
+
+def _locked(customer_ids: Select[Any] | set[int]) -> dict[int, Customer]:
+    query = select(Customer).where(Customer.id.in_(customer_ids)).order_by(Customer.id).with_for_update(key_share=True)
+    found = db.session.scalars(query, execution_options={"populate_existing": True})
+    return {customer.id: customer for customer in found}
+
+
 def _waiting(invitation_ids: Sequence[int]) -> list[Invitation]:
     query = (
         select(Invitation)
@@ -262,13 +279,6 @@ def _waiting(invitation_ids: Sequence[int]) -> list[Invitation]:
         .with_for_update()
     )
     return list(db.session.scalars(query, execution_options={"populate_existing": True}))
-
-
-def _locked(customer_ids: set[int]) -> dict[int, Customer]:
-    """Hold the customers, so that two batches cannot both find them out of quarantine."""
-    query = select(Customer).where(Customer.id == among(customer_ids)).order_by(Customer.id).with_for_update()
-    found = db.session.scalars(query, execution_options={"populate_existing": True})
-    return {customer.id: customer for customer in found}
 
 
 def _facts_at_sending(

@@ -65,6 +65,7 @@ class Opened:
     calendar_id: int | None = None
     tier: str | None = None
     value_minor: int | None = None
+    erased_at: datetime | None = None  # of the customer's record
 
     def can_be_answered(self, now: datetime) -> bool:
         return self.state in OPEN_STATES and (self.expires_at is None or now < self.expires_at)
@@ -119,6 +120,7 @@ _BY_LINK = (
         _person.c.phone,
         _person.c.tier,
         _person.c.value_minor,
+        _person.c.erased_at,
         _brand.c.calendar_id,
         _case.c.number.label("case_number"),
         _case.c.response_id.label("first_response_id"),

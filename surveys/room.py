@@ -7,7 +7,8 @@ from flask_babel import lazy_gettext as _l
 
 from core import frame
 from customers import brands
-from surveys import (  # imported so that migrations know the tables and the outbox its handlers
+from surveys import (  # imported so that migrations know the tables, the outbox its handlers, and signals are heard
+    erasure,  # noqa: F401
     invitations,  # noqa: F401
     models,  # noqa: F401
     outcomes,  # noqa: F401

@@ -10,7 +10,7 @@ from typing import Any
 from flask import Blueprint, flash, redirect, render_template, request, url_for
 from flask_babel import gettext as _
 from flask_login import current_user
-from sqlalchemy import func, or_, select
+from sqlalchemy import select
 from sqlalchemy.orm import joinedload
 from werkzeug.wrappers import Response
 
@@ -19,6 +19,7 @@ from accounts.models import Staff
 from core import access, clock, formats, i18n, money
 from core.db import db
 from core.errors import NotFound, Refusal
+from customers import customers
 from customers.models import Brand, Customer, Interaction
 from feedback import (
     assignments,
@@ -431,7 +432,7 @@ def new() -> str:
 @access.needs("cases.work")
 def create() -> Answer:
     form, now = _new_form(filled=True), clock.now()
-    customer = _customer(form.customer.data) if form.customer.data else None
+    customer = customers.known_as(form.customer.data) if form.customer.data else None
     if form.validate() and (customer or not form.customer.data):
         opened = cases.open_by_hand(_by_hand(form, customer), by=current_user, now=now)
         db.session.commit()
@@ -470,12 +471,6 @@ def _by_hand(form: NewCaseForm, customer: Customer | None) -> cases.ByHand:
     )
 
 
-def _customer(text: str) -> Customer | None:
-    """Return the customer with this number or e-mail address."""
-    named = or_(Customer.external_id == text, func.lower(Customer.email) == text.lower())
-    alive = select(Customer).where(named, Customer.erased_at.is_(None), Customer.merged_into_id.is_(None))
-    return db.session.scalars(alive.order_by(Customer.id).limit(1)).first()
-
-
 def _by_public_id(public_id: str) -> Customer | None:
-    return db.session.scalar(select(Customer).where(Customer.public_id == public_id, Customer.erased_at.is_(None)))
+    found = db.session.scalar(select(Customer).where(Customer.public_id == public_id, Customer.erased_at.is_(None)))
+    return customers.remaining(found) if found is not None else None

@@ -6,13 +6,14 @@ from datetime import datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from flask import Blueprint, make_response, redirect, render_template, request, url_for
+from flask import Blueprint, g, make_response, redirect, render_template, request, url_for
 from sqlalchemy import select
 from werkzeug.wrappers import Response
 
 from core import access, clock, fields, formats, i18n, pace, tokens
 from core.db import db
 from core.errors import Gone, NotFound
+from customers import erasure
 from customers.models import Brand, Customer
 from feedback import complaints, files, public
 from feedback.actors import CUSTOMER
@@ -137,6 +138,8 @@ def sent(token: str) -> str:
     """Say the number and by when somebody is in touch; the same after a reload."""
     complaint, case = complaints.by_public_id(tokens.read("receipt", token))
     i18n.speak(complaint.language, zone=case.brand.zone)
+    g.brand = case.brand
+    erasure.check(case.customer)
     return _receipt(complaint, case, now=clock.now())
 
 
@@ -181,6 +184,8 @@ def confirmed(token: str) -> Response:
 def _to_confirm(token: str) -> tuple[Complaint, Case]:
     complaint, case = complaints.to_confirm(token, now=clock.now())
     i18n.speak(complaint.language, zone=case.brand.zone)
+    g.brand = case.brand
+    erasure.check(case.customer)
     return complaint, case
 
 

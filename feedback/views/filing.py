@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 from flask import Blueprint, flash, redirect, render_template, request, url_for
 from flask_babel import gettext as _
 from flask_login import current_user
-from sqlalchemy import func, or_, select
+from sqlalchemy import select
 from werkzeug.wrappers import Response
 
 from accounts import visibility
@@ -17,6 +17,7 @@ from core import access, clock, i18n
 from core import files as core_files
 from core.db import db, is_public_id
 from core.errors import NotFound
+from customers import customers
 from customers.models import Brand, Customer
 from feedback import cases, complaints, files, trees
 from feedback.complaints import ComplaintData
@@ -51,7 +52,7 @@ def new() -> str:
 @access.needs("cases.work")
 def file() -> Answer:
     form, now = _form(filled=True), clock.now()
-    known = _customer(form.customer.data) if form.customer.data else None
+    known = customers.known_as(form.customer.data) if form.customer.data else None
     form.known = known
     brand = _brand(form.brand.data)
     fine, uploads = form.check(today=now.astimezone(ZoneInfo(brand.zone)).date()), _uploads(form)
@@ -121,16 +122,11 @@ def _brand(key: str | None) -> Brand:
     return brands.get(key or "") or next(iter(brands.values()))
 
 
-def _customer(text: str) -> Customer | None:
-    named = or_(Customer.external_id == text, func.lower(Customer.email) == text.lower())
-    alive = select(Customer).where(named, Customer.erased_at.is_(None), Customer.merged_into_id.is_(None))
-    return db.session.scalars(alive.order_by(Customer.id).limit(1)).first()
-
-
 def _by_public_id(public_id: str) -> Customer | None:
     if not is_public_id(public_id):
         return None
-    return db.session.scalar(select(Customer).where(Customer.public_id == public_id, Customer.erased_at.is_(None)))
+    found = db.session.scalar(select(Customer).where(Customer.public_id == public_id, Customer.erased_at.is_(None)))
+    return customers.remaining(found) if found is not None else None
 
 
 @blueprint.post("/cases/<number>/category")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from flask import Blueprint, current_app, redirect, render_template, request, url_for
+from flask import Blueprint, current_app, g, redirect, render_template, request, url_for
 from sqlalchemy import select
 from sqlalchemy.orm import joinedload
 from werkzeug.wrappers import Response
@@ -13,6 +13,7 @@ from accounts.models import Staff
 from core import access, clock, i18n, tokens
 from core.db import db, new_public_id
 from core.errors import NotFound
+from customers import erasure
 from feedback import cases, entries, files, outcome, public
 from feedback.files import BadFile, Upload
 from feedback.forms.public import CustomerReplyForm
@@ -77,6 +78,8 @@ def _case(token: str) -> Case:
     if case is None:
         raise NotFound
     i18n.speak(case.language, zone=case.brand.zone)
+    g.brand = case.brand  # an error page then offers this brand's person
+    erasure.check(case.customer)
     return case
 
 

@@ -15,6 +15,8 @@ from werkzeug.wrappers import Response as AnyResponse
 from core import access, clock, i18n, security, tokens
 from core.db import commit, db, new_public_id
 from core.errors import NotFound
+from customers import erasure
+from customers.erasure import CustomerErased
 from customers.models import Brand
 from feedback import cases, outcome
 from surveys import answering, opened, outcomes, pace, pages, thanks, versions
@@ -110,10 +112,13 @@ def thank_you(token: str) -> AnyResponse | str:
 
 
 def _find(token: str) -> Opened:
-    """Return what a link opens. Raises NotFound for what we never signed or do not keep any more."""
+    """Return what a link opens. Raises NotFound for what we never signed, CustomerErased for whom we know no more."""
     link = opened.by_link(tokens.read("survey", token))
     if link is None:
         raise NotFound
+    if link.erased_at is not None:
+        _speak(link)
+        raise CustomerErased
     return link
 
 
@@ -263,6 +268,8 @@ def case_fixed(token: str) -> AnyResponse:
     """Take the customer's word and put the question to them at once."""
     now = clock.now()
     case = cases.by_public_id(tokens.read("case", token))
+    if case is not None:
+        erasure.check(case.customer)
     if case is None or case.link_revoked_at is not None:
         raise NotFound
     check = outcome.mark_fixed(case, now)

@@ -123,8 +123,9 @@ class TestChoices:
         assert consents(customer) == (Consent.UNKNOWN, Consent.UNKNOWN)
         assert not db.session.scalars(select(Event)).all()
 
-    def test_an_erased_customer_has_no_page(self, client: Client, path: str, customer: Customer) -> None:
+    def test_an_erased_customer_is_told_so(self, client: Client, path: str, customer: Customer) -> None:
         customer.erased_at = clock.now()
         db.session.commit()
 
-        assert client.get(path).status_code == client.post(path).status_code == 404
+        assert client.get(path).status_code == client.post(path).status_code == 410
+        assert "What we knew about you was erased" in client.get(path).text

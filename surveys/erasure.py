@@ -1,0 +1,60 @@
+"""What becomes of a customer's invitations and answers when their record is erased or merged.
+
+Links end first: whoever answers at this moment holds their link's row, so we wait for them and then clear what they
+said, or they come second and find the link taken back.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from sqlalchemy import Text, Update, case, cast, func, literal, null, select, update
+from sqlalchemy.dialects.postgresql import JSONB
+
+from core.db import db
+from customers.models import Customer
+from customers.signals import Erasure, Merge, customer_erased, customer_merged
+from incentives import records
+from surveys.models import Invitation, InvitationState, Response
+from surveys.opened import OPEN_STATES
+
+KEPT_ATTRIBUTE: Final = "missing"  # why an imported answer has no score
+
+
+@customer_erased.connect
+def forget(_customer: Customer, *, erasure: Erasure) -> None:
+    """Take the links back, return the rewards they advertised, and empty the answers; scores and codes stay."""
+    theirs = Invitation.customer_id.in_(erasure.ids)
+    db.session.scalars(select(Invitation.id).where(theirs).order_by(Invitation.id).with_for_update()).all()
+    is_open = Invitation.state.in_(OPEN_STATES)
+    state = case((is_open, InvitationState.REVOKED), else_=Invitation.state)
+    _change(update(Invitation).where(theirs).values(state=state, partial={}))
+    records.give_back_all(erasure.ids, by=erasure.by, now=erasure.now)
+    _change(
+        update(Response)
+        .where(Response.customer_id.in_(erasure.ids))
+        .values(comment=None, contact=None, attributes=_kept_attributes(), import_key=_neutral_key())
+    )
+
+
+def _kept_attributes() -> object:
+    missing = Response.attributes[KEPT_ATTRIBUTE]
+    return case((missing.is_(None), literal({}, JSONB)), else_=func.jsonb_build_object(KEPT_ATTRIBUTE, missing))
+
+
+def _neutral_key() -> object:
+    """An import's key is made of the cells of its row, which may tell who it was."""
+    neutral = literal("erased:").concat(cast(Response.id, Text))
+    return case((Response.import_key.is_(None), null()), else_=neutral)
+
+
+@customer_merged.connect
+def move(_kept: Customer, *, merge: Merge) -> None:
+    """Give invitations and answers to the record that is kept, which is promised no more than one customer may get."""
+    for model in (Invitation, Response):
+        _change(update(model).where(model.customer_id == merge.gone.id).values(customer_id=merge.kept.id))
+    records.keep_caps(merge.kept, by=merge.by, now=merge.now)
+
+
+def _change(statement: Update) -> None:
+    db.session.execute(statement, execution_options={"synchronize_session": "fetch"})

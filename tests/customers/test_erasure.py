@@ -1,0 +1,309 @@
+"""Erasing a customer: nothing that tells who they were is left in any column, and what counts stays."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+from flask import Flask
+from sqlalchemy import func, select, text
+from werkzeug.datastructures import MultiDict
+
+from core import clock, outbox, tokens
+from core.db import db
+from core.events import Event
+from customers import customers, erasure
+from customers.customers import CustomerData
+from customers.models import Customer, Interaction
+from feedback import complaints, promises
+from feedback.models import Case, CaseState, OutcomeCheck, Promise, PromiseState
+from incentives import ledger
+from incentives.models import Reward, RewardState
+from notifications import suppression
+from notifications.models import Message, State, Suppression
+from surveys import answering, opened, versions
+from surveys.models import Invitation, InvitationState, Response
+from tests.client import Client
+from tests.customers import full_life
+from tests.customers.full_life import MARK, PHONE, Life, work_off
+from tests.customers.races import meanwhile
+from tests.factories import make_customer, make_invitation
+from tests.surveys.links import link
+
+MARKED = {
+    "case.words",
+    "case.summary",
+    "case_entry.body",
+    "complaint.attributes",
+    "complaint.reference",
+    "complaint.typed_email",
+    "complaint.typed_name",
+    "complaint.typed_phone",
+    "complaint.words",
+    "customer.email",
+    "customer.external_id",
+    "customer.name",
+    "customer.phone",
+    "customer.tier",
+    "file.content",
+    "file.name",
+    "idempotency_key.answer",
+    "import_refusal.reason",
+    "import_upload.told",
+    "interaction.attributes",
+    "interaction.reference",
+    "invitation.partial",
+    "mailbox_message.html",
+    "mailbox_message.text",
+    "mailbox_message.to_address",
+    "message.to_address",
+    "message.to_name",
+    "message.values",
+    "promise.words",
+    "resolution.words",
+    "response.attributes",
+    "response.comment",
+    "response.import_key",
+    "reward.words",
+}
+
+
+@pytest.fixture
+def life(client: Client) -> Life:
+    return full_life.lead(client)
+
+
+def erase(customer: Customer) -> None:
+    erasure.erase(customer, by="system", now=clock.now())
+    db.session.commit()
+    db.session.expire_all()
+
+
+def marked() -> set[str]:
+    """Every column of every table in which a mark is left, however it is written."""
+    sought = (MARK, PHONE)
+    found = set()
+    for table in db.metadata.sorted_tables:
+        for column in table.columns:
+            plain = f"""encode("{column.name}", 'escape')""" if column.name == "content" else f'"{column.name}"::text'
+            query = text(f'SELECT {plain} FROM "{table.name}" WHERE "{column.name}" IS NOT NULL')
+            for value in db.session.execute(query).scalars():
+                if any(mark in value.lower() for mark in sought):
+                    found.add(f"{table.name}.{column.name}")
+    return found
+
+
+def test_nothing_that_tells_who_it_was_is_left_in_any_column(life: Life) -> None:
+    assert marked() >= MARKED, MARKED - marked()
+
+    erase(life.customer)
+
+    assert marked() == set()
+    work_off()
+    assert marked() == set()
+
+
+def test_scores_money_and_the_skeleton_of_events_stay(life: Life) -> None:
+    def kept() -> list[object]:
+        rows = select(Response.score, Response.metric, Response.answers, Response.why).order_by(Response.id)
+        money = select(Reward.amount_minor, Reward.currency, Reward.code).where(Reward.state == RewardState.ISSUED)
+        person = db.session.get_one(Customer, life.customer.id)
+        happened = select(func.count()).select_from(Event).where(Event.customer_id == person.id)
+        worth = (person.value_minor, person.value_currency, person.profile_score)
+        return [
+            [tuple(row) for row in db.session.execute(rows)],
+            [tuple(row) for row in db.session.execute(money.order_by(Reward.id))],
+            worth,
+            db.session.scalar(select(func.count()).select_from(Interaction)),
+            (db.session.scalar(happened) or 0) > 5,
+        ]
+
+    before = kept()
+
+    erase(life.customer)
+
+    assert kept() == before
+    assert ledger.check() == []
+
+
+def test_cases_close_links_end_and_nothing_is_due_any_more(life: Life) -> None:
+    erase(life.customer)
+
+    theirs = db.session.scalars(select(Case).where(Case.customer_id == life.customer.id)).all()
+    assert {case.state for case in theirs} == {CaseState.CLOSED}
+    assert all(case.link_revoked_at for case in theirs)
+    closed = select(Event.data["because"].as_string()).where(Event.kind == "case.closed")
+    assert set(db.session.scalars(closed)) == {"erased"}
+    ids = [case.id for case in theirs]
+    due = select(Promise.id).where(Promise.state == PromiseState.OPEN, Promise.case_id.in_(ids))
+    assert db.session.scalars(due).all() == []
+    asked = select(OutcomeCheck.id).where(OutcomeCheck.state.in_(["pending", "asked"]))
+    assert db.session.scalars(asked).all() == []
+    assert set(db.session.scalars(select(Invitation.state))) <= {InvitationState.ANSWERED, InvitationState.REVOKED}
+    assert db.session.scalars(select(Reward.id).where(Reward.state.in_(["reserved", "waiting"]))).all() == []
+
+
+def test_what_was_promised_does_not_bring_a_closed_case_back(life: Life) -> None:
+    erase(life.customer)
+
+    broken = promises.break_overdue(now=clock.now() + timedelta(days=10))
+
+    assert broken == 0
+    assert life.unhappy.state == CaseState.CLOSED
+
+
+def test_their_addresses_are_never_written_to_again(life: Life) -> None:
+    addresses = [f"hanna@{MARK}.example", f"old@{MARK}.example"]
+    suppression.suppress(addresses[1], "all", "bounce", clock.now())
+
+    erase(life.customer)
+
+    assert suppression.suppressed_among(addresses, "service") == set(addresses)
+    assert set(db.session.scalars(select(Suppression.reason))) == {"erased"}
+
+
+def test_a_message_that_was_waiting_is_not_sent(life: Life) -> None:
+    case, complaint = db.session.get_one(Case, life.complaint.case_id), life.complaint
+    db.session.query(Message).filter_by(kind="complaint_acknowledged").delete()
+    complaints.acknowledge(complaint, case, now=clock.now())
+    db.session.commit()
+
+    erase(life.customer)
+    work_off()
+
+    message = db.session.scalars(select(Message).where(Message.kind == "complaint_acknowledged")).one()
+    assert (message.state, message.to_address, message.values) == (State.SUPPRESSED, None, {})
+
+
+def test_a_second_time_changes_nothing(life: Life) -> None:
+    erase(life.customer)
+    count = select(func.count()).select_from(Event)
+    before = (db.session.get_one(Customer, life.customer.id).erased_at, db.session.scalar(count))
+
+    erase(life.customer)
+
+    assert (db.session.get_one(Customer, life.customer.id).erased_at, db.session.scalar(count)) == before
+
+
+def test_erasing_a_merged_record_erases_the_one_it_leads_to(life: Life) -> None:
+    erase(life.merged)
+
+    assert life.customer.erased_at is not None
+    assert marked() == set()
+
+
+def test_the_shop_s_next_word_makes_a_new_record(life: Life) -> None:
+    erase(life.customer)
+
+    again = customers.upsert(CustomerData(external_id=f"{MARK}-77", email=f"hanna@{MARK}.example"), now=clock.now())
+
+    assert again is not None
+    assert again.id not in (life.customer.id, life.merged.id)
+
+
+def test_what_comes_a_moment_later_is_cleared_behind_it(life: Life) -> None:
+    """Whoever read the record before it was erased, and wrote after it, is found by the work that follows."""
+    erase(life.customer)
+    late = Message(
+        kind="reward",
+        version=1,
+        reason="late",
+        language="en",
+        brand_id=life.brand.id,
+        customer_id=life.customer.id,
+        to_address=f"hanna@{MARK}.example",
+        values={"name": MARK},
+        state=State.FAILED,
+        state_at=clock.now(),
+        created_at=clock.now(),
+    )
+    db.session.add(late)
+    db.session.commit()
+
+    with clock.moved(timedelta(minutes=11)):
+        work_off()
+
+    assert marked() == set()
+
+
+# Races: an answer is submitted at the same moment
+
+
+def test_an_answer_under_way_is_waited_for_and_then_cleared(app: Flask) -> None:
+    customer = make_customer(name=MARK, phone=PHONE)
+    invitation = make_invitation(customer=customer)
+    db.session.commit()
+    given = {"nps": "2", "comment": MARK, "contact": "phone"}
+
+    with app.test_request_context():
+        place = opened.by_link(invitation.public_id)
+        assert place is not None
+        asked = versions.definition_of(place.version_id)
+        answers = answering.read(asked, versions.form_of(place.version_id, place.reachable)(MultiDict(given)))
+        assert answers is not None
+        answering.submit(place, asked, answers, now=clock.now())  # not committed yet
+
+    with meanwhile(app, lambda: erase(db.session.get_one(Customer, customer.id))) as erasing:
+        assert erasing.is_held_up()
+        db.session.commit()
+
+    assert db.session.scalars(select(Response.score)).all() == [2]
+    assert db.session.scalars(select(Case.state)).all() == [CaseState.CLOSED]
+    assert marked() == set()
+
+
+def test_an_answer_that_comes_second_finds_the_link_taken_back(app: Flask, client: Client) -> None:
+    customer = make_customer(name=MARK, phone=PHONE)
+    invitation = make_invitation(customer=customer)
+    path = link(invitation)
+    db.session.commit()
+    erasure.erase(customer, by="system", now=clock.now())  # not committed yet
+
+    def answer() -> int:
+        return app.test_client().post(path, data={"nps": "2", "comment": MARK, "contact": "phone"}).status_code
+
+    with meanwhile(app, answer) as too_late:
+        assert too_late.is_held_up()
+        db.session.commit()
+
+    assert too_late.result == 303
+    assert db.session.scalars(select(Response)).all() == []
+    assert db.session.scalars(select(Case)).all() == []
+    assert marked() == set()
+
+
+# What the customer's own links say afterwards
+
+
+def test_every_link_of_theirs_answers_kindly(life: Life, client: Client) -> None:
+    case = db.session.get_one(Case, life.unhappy.id)
+    links = [
+        link(life.answered),
+        f"{link(life.answered)}/thanks",
+        link(life.open_link),
+        f"/c/{tokens.sign('case', case.public_id)}",
+        f"/u/{tokens.sign('preferences', life.customer.public_id)}",
+        f"/u/{tokens.sign('unsubscribe', db.session.scalars(select(Message.public_id).limit(1)).one())}/unsubscribe",
+    ]
+    erase(life.customer)
+
+    for path in links:
+        for code, words in (("en", "was erased"), ("de", "gelöscht"), ("ar", "حُذف")):
+            answer = client.get(f"{path}?lang={code}", follow_redirects=True)
+            assert answer.status_code == 410, path
+            assert words in answer.text, path
+            assert MARK not in answer.text.lower()
+    assert client.get(f"/complaints/new?for={complaints.link_token(life.customer)}").status_code == 200
+
+
+def test_answering_through_an_erased_link_keeps_nothing(life: Life, client: Client) -> None:
+    erase(life.customer)
+
+    for path in (link(life.open_link), f"{link(life.open_link)}/partial"):
+        client.post(path, data={"nps": "1", "comment": MARK})
+    for path in ("reply", "not-fixed", "fixed"):
+        client.post(f"/c/{tokens.sign('case', life.unhappy.public_id)}/{path}", data={"reply": MARK})
+
+    assert marked() == set()
+    assert life.unhappy.state == CaseState.CLOSED
+    assert outbox.drain("messages") == 0
