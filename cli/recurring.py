@@ -15,7 +15,7 @@ from core.db import db
 from feedback import clocks, outcome, promises
 from incentives import rewards
 from insights import rates, rollups, uploads
-from notifications import delivery
+from notifications import delivery, retention
 from surveys import invitations
 
 log = structlog.get_logger(__name__)
@@ -76,6 +76,7 @@ JOBS = (
     Job("ask for outcomes whose work was lost", timedelta(seconds=60), _rows(outcome.ask_lost)),
     Job("forget calls of the API", timedelta(minutes=10), _rows(idempotency.forget)),
     Job("forget files that were never imported", timedelta(hours=1), _rows(uploads.forget)),
+    Job("forget what old messages said", timedelta(hours=1), _rows(retention.forget)),
     Job("forget done work", timedelta(minutes=10), _forget),
 )
 

@@ -47,6 +47,7 @@ class Config:
     max_body_bytes: int = 25 * 1024 * 1024  # largest request body
     max_api_body_bytes: int = 4 * 1024 * 1024  # largest body of an API call
     link_days: int = 90  # days a customer's private link works after it was first sent
+    message_days: int = 730  # days a message keeps its address and words; then only that it was sent
     outcome_delay_days: int | None = (
         None  # days from resolving until the customer is asked again; None: as the SLA policy says
     )
@@ -101,6 +102,7 @@ def from_environment(environ: Mapping[str, str] = os.environ) -> Config:
         max_body_bytes=int(read.number("AMENDS_MAX_BODY_BYTES", 25 * 1024 * 1024, low=1024, high=2**31)),
         max_api_body_bytes=int(read.number("AMENDS_MAX_API_BODY_BYTES", 4 * 1024 * 1024, low=1024, high=2**31)),
         link_days=int(read.number("AMENDS_LINK_DAYS", 90, low=1, high=730)),
+        message_days=int(read.number("AMENDS_MESSAGE_DAYS", 730, low=1, high=3653)),
         outcome_delay_days=_days(read.text("AMENDS_OUTCOME_DELAY_DAYS", "0" if demo else "")),
         var_dir=var_dir,
         log_level=read.text("AMENDS_LOG_LEVEL", "info"),

@@ -38,6 +38,7 @@ class Message(Model):
             postgresql_where=text("state IN ('created','sending','uncertain')"),
         ),
         Index("uq_message_reason", "kind", "reason", unique=True),
+        Index("ix_message_kept", "created_at", postgresql_where=text("erased_at IS NULL")),
     )
     id: Mapped[Id]
     public_id: Mapped[PublicId]
