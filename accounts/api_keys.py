@@ -25,6 +25,7 @@ MAX_LENGTH: Final = 200  # characters of a header we look at
 SCOPES: Final[dict[str, LazyString]] = {
     "interactions:write": _l("Tell us of interactions"),
     "complaints:write": _l("Hand over complaints"),
+    "customers:erase": _l("Erase customers"),
     "responses:read": _l("Read answers"),
     "metrics:read": _l("Read figures"),
 }

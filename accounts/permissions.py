@@ -37,7 +37,9 @@ AGENT: Final = EVERYBODY | {
 LEAD: Final = AGENT | {
     "cases.assign",
     "cases.see_all",
+    "customers.erase",
     "customers.export",
+    "customers.merge",
     "goodwill.approve",
     "insights.export",
     "surveys.see",
@@ -66,7 +68,6 @@ ADMIN: Final = (
     | ANALYST
     | {
         "api_keys.manage",
-        "customers.erase",
         "imports.run",
         "settings.edit",
         "settings.see",

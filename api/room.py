@@ -6,6 +6,7 @@ from flask import Flask
 
 from api import (
     complaints,
+    customers,
     erasure,  # noqa: F401  # imported for what it hears
     interactions,
     metrics,
@@ -17,4 +18,5 @@ def init_app(app: Flask) -> None:
     """Register what this room serves."""
     app.register_blueprint(interactions.blueprint)
     app.register_blueprint(complaints.blueprint)
+    app.register_blueprint(customers.blueprint)
     app.register_blueprint(metrics.blueprint)

@@ -86,6 +86,7 @@ class Customer(Model):
         ),
         Index("ix_customer_phone", "phone", postgresql_where=text("phone IS NOT NULL")),
         Index("ix_customer_name", text("lower(name) text_pattern_ops")),
+        Index("ix_customer_merged", "merged_into_id", postgresql_where=text("merged_into_id IS NOT NULL")),
     )
     id: Mapped[Id]
     public_id: Mapped[PublicId]

@@ -69,7 +69,7 @@ def case_number(staff: Staff, words: str) -> int | None:
 
 
 def find(staff: Staff, words: str, *, after: Place | None = None) -> Found:
-    """Return a page of customers by name; on the first page also interactions of that reference. Two statements."""
+    """Return a page of customers by name; on the first page also interactions of that reference. Three statements."""
     name = func.coalesce(func.lower(Customer.name), "")
     query = record.visible(staff).where(Customer.erased_at.is_(None), record.matching(words))
     if after is not None:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement, Select, func, or_, select
+from sqlalchemy import ColumnElement, Select, func, or_, select, union_all
 from sqlalchemy.orm import joinedload
 
 from accounts.models import Staff
@@ -22,6 +22,7 @@ from notifications import suppression
 from surveys.models import Invitation, InvitationRule, InvitationState, Response
 
 PAGE: Final = 40
+LED: Final = 50  # records that a reference, or what was merged, leads to
 MARKS: Final = 24  # answers that the drawing shows
 SHOWN: Final = ("all", "interactions", "answers", "cases", "rewards")
 
@@ -78,6 +79,16 @@ def load(public_id: str, *, staff: Staff) -> Customer:
     if customer is None or not _is_seen(customer, staff):
         raise NotFound
     return customer
+
+
+def is_all_seen(customer: Customer, staff: Staff) -> bool:
+    """Whether this person sees all of a customer: nothing of theirs is with a brand that is not this person's."""
+    brand_id = brand_of(staff)
+    if brand_id is None:
+        return True
+    met = select(Interaction.id).join(Touchpoint).where(Interaction.customer_id == customer.id)
+    cases = select(Case.id).where(Case.customer_id == customer.id, Case.brand_id != brand_id)
+    return not db.session.scalar(select(or_(met.where(Touchpoint.brand_id != brand_id).exists(), cases.exists())))
 
 
 def visible(staff: Staff) -> Select[Customer]:
@@ -236,7 +247,23 @@ _SHOWN_AS: Final = {
 
 
 def matching(words: str) -> ColumnElement[bool]:
-    """Return the condition by which a customer is found: a name's beginning, an address, a number, or the shop's id."""
+    """Return the condition by which a customer is found, after one statement for what leads to a few of them.
+
+    A name's beginning, an address, a number, the shop's id, the reference of an order or a call, and what a record that
+    was merged into theirs was known by.
+    """
+    same = _known_by(words)
+    reference = (
+        select(Interaction.customer_id)
+        .join(Touchpoint)
+        .where(Interaction.reference == words.strip(), Interaction.customer_id.is_not(None))
+    )
+    merged = select(Customer.merged_into_id).where(Customer.merged_into_id.is_not(None), same)
+    led = db.session.scalars(union_all(reference.limit(LED), merged.limit(LED))).all()
+    return or_(same, Customer.id.in_(led)) if led else same
+
+
+def _known_by(words: str) -> ColumnElement[bool]:
     plain = words.strip().lower()
     start = plain.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_") + "%"
     digits = "".join(letter for letter in plain if letter.isdigit() or letter == "+")

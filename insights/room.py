@@ -9,7 +9,7 @@ from insights import (  # imported so that migrations know the tables, and signa
     erasure,  # noqa: F401
     models,  # noqa: F401
 )
-from insights.views import customers, home, imports, lists, search
+from insights.views import customers, home, imports, lists, records, search
 from insights.views import insights as figures
 
 
@@ -21,3 +21,4 @@ def init_app(app: Flask) -> None:
     app.register_blueprint(search.blueprint)
     app.register_blueprint(imports.blueprint)
     app.register_blueprint(lists.blueprint)
+    app.register_blueprint(records.blueprint)

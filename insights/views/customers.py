@@ -13,6 +13,7 @@ from werkzeug.wrappers import Response
 
 from core import access, charts, clock, events, formats
 from core.db import db
+from core.errors import NotFound
 from core.frame import Entry
 from customers import consent
 from customers.models import Customer
@@ -82,6 +83,8 @@ def show(public_id: str) -> str | Response:
 def change_consent(public_id: str) -> Response:
     """Note what a customer told us about surveys or marketing."""
     customer = record.load(public_id, staff=current_user)
+    if customer.erased_at is not None:
+        raise NotFound
     purpose, given = request.form.get("purpose"), request.form.get("given")
     if given not in ("yes", "no"):
         abort(400)
