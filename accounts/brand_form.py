@@ -17,12 +17,14 @@ from wtforms.validators import Email, InputRequired, Length, Optional, Regexp, V
 
 from accounts.forms import name_field, one_line, trimmed, zones
 from core.editing import EditForm
+from core.fields import MoneyField
 from core.i18n import LANGUAGES
 from core.money import currencies
 from customers import brands
 from customers.brands import COLOUR, BrandData
 from customers.models import Brand, Calendar
 
+MOST_COST = 10**9  # minor units of one contact
 SHORT = [Length(max=80, message=_l("Use at most 80 characters.")), one_line]
 ADDRESS = [
     Length(max=254, message=_l("This address is too long.")),
@@ -45,6 +47,11 @@ def is_web_address(_form: FlaskForm, field: Field) -> None:
         fits = False
     if not fits or any(character.isspace() for character in field.data or ""):
         raise ValidationError(_("An address of a page begins with https://, for example https://shop.example/privacy."))
+
+
+def not_below_zero(_form: FlaskForm, field: Field) -> None:
+    if field.data is not None and not 0 <= field.data <= MOST_COST:
+        raise ValidationError(_("This is an amount like 4.50, or nothing where you don’t know it."))
 
 
 class BrandForm(EditForm):
@@ -85,6 +92,13 @@ class BrandForm(EditForm):
         description=_l("Stands beside the number in every language, so best in figures: 08:00–20:00."),
     )
     currency = SelectField(_l("Currency"), description=_l("For new programmes. Those that run keep theirs."))
+    contact_cost = MoneyField(
+        _l("Cost of one contact"),
+        [not_below_zero],
+        description=_l(
+            "What a call or a reply costs you, on average: a customer’s record then tells what serving them costs."
+        ),
+    )
     language = SelectField(
         _l("Language"),
         choices=[SelectChoice(own.code, own.name) for own in LANGUAGES.values()],
@@ -109,6 +123,8 @@ class BrandForm(EditForm):
         self.calendars = calendars
         self.calendar.choices = [SelectChoice(each.public_id, each.name) for each in calendars]
         self.currency.choices = _currencies()
+        if brand is not None:
+            self.contact_cost.currency = brand.currency
         surveys = dict(brands.main_surveys(brand))
         kept = brand.main_survey_key if brand else None
         offered = {"": _("None yet"), **({kept: kept} if kept else {}), **surveys}
@@ -129,6 +145,7 @@ class BrandForm(EditForm):
             calendar=next(each for each in self.calendars if each.public_id == self.calendar.data),
             main_survey_key=self.main_survey.data or None,
             privacy_url=self.privacy_url.data or None,
+            contact_cost_minor=self.contact_cost.data,
         )
 
 
@@ -157,6 +174,7 @@ def values_of(brand: Brand) -> dict[str, Any]:
         *("phone", "phone_hours", "currency", "language", "privacy_url"),
     )
     values = {name: getattr(brand, name) for name in plain}
+    values["contact_cost"] = brand.contact_cost_minor
     return values | {"calendar": brand.calendar.public_id, "main_survey": brand.main_survey_key or ""}
 
 

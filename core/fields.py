@@ -1,12 +1,18 @@
-"""Form fields as pages show them: which attributes tie an input to its error and hint, and a field of tick boxes."""
+"""Form fields as pages show them: what ties an input to its error and hint; fields of tick boxes and of money."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from flask import Flask
-from wtforms import Field, Form, SelectMultipleField
+from flask_babel import get_locale
+from wtforms import Field, Form, SelectMultipleField, StringField
+from wtforms.validators import StopValidation
 from wtforms.widgets import CheckboxInput, ListWidget
+
+from core import formats
+from core.money import BadAmount, parse_amount
 
 GROUPS = ("RadioField", "SelectMultipleField", "CheckboxesField")
 
@@ -16,6 +22,42 @@ class CheckboxesField(SelectMultipleField):
 
     widget = ListWidget(prefix_label=False)
     option_widget = CheckboxInput()
+
+
+class MoneyField(StringField):
+    """An amount as the reader writes it, in the form's currency; `data` is minor units or None; typing is kept.
+
+    The form has a `currency`, a code or a field of codes; `currency` of the field is the one in which it is shown.
+    """
+
+    data: Any
+
+    def process_formdata(self, valuelist: Sequence[Any]) -> None:
+        self.typed = valuelist[0].strip() if valuelist else ""
+        self.data = None
+
+    def pre_validate(self, form: Any) -> None:
+        if not self.typed:
+            return
+        try:
+            self.data = parse_amount(self.typed, _currency_of(form), get_locale() or "en").amount_minor
+        except BadAmount as bad:
+            raise StopValidation(str(bad)) from bad
+
+    def _value(self) -> str:
+        if self.raw_data:
+            return self.typed
+        return formats.money(self.data, self.currency) if self.data is not None else ""
+
+    typed = ""
+    currency = "EUR"
+
+    def tell(self, amount_minor: int) -> str:
+        return formats.money(amount_minor, self.currency)
+
+
+def _currency_of(form: Any) -> str:
+    return str(form.currency.data if isinstance(form.currency, Field) else form.currency)
 
 
 def init_app(app: Flask) -> None:

@@ -45,6 +45,7 @@ class BrandData:
     calendar: Calendar
     main_survey_key: str | None
     privacy_url: str | None
+    contact_cost_minor: int | None = None  # in `currency`
 
 
 def create(key: str, data: BrandData, *, zone: str, by: str, now: datetime) -> Brand:

@@ -38,6 +38,7 @@ class Brand(Model):
     phone_hours: Mapped[str | None]  # "08:00–20:00", shown in every language
     zone: Mapped[str]  # IANA; fixed at creation because the roll-ups' days are this zone's
     currency: Mapped[str]  # ISO 4217
+    contact_cost_minor: Mapped[int | None]  # of one call or reply in a case, in `currency`; None: nobody said
     language: Mapped[str]
     calendar_id: Mapped[int] = mapped_column(ForeignKey("calendar.id"))
     main_survey_key: Mapped[str | None]  # whose first question checks the outcome of a complaint

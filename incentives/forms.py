@@ -7,20 +7,17 @@ from datetime import date, datetime, time, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from flask_babel import get_locale
 from flask_babel import gettext as _
 from flask_babel import lazy_gettext as _l
 from flask_wtf import FlaskForm
 from flask_wtf.file import FileField
 from wtforms import DateField, Field, IntegerField, SelectField, StringField, TextAreaField
 from wtforms.fields import SelectChoice
-from wtforms.validators import InputRequired, Length, NumberRange, Optional, StopValidation, ValidationError
+from wtforms.validators import InputRequired, Length, NumberRange, Optional, ValidationError
 
 from core.errors import Refusal
-from core.fields import CheckboxesField
-from core.formats import money
+from core.fields import CheckboxesField, MoneyField
 from core.i18n import LANGUAGES
-from core.money import BadAmount, parse_amount
 from customers.models import Brand
 from incentives.models import Fulfilment, Programme, Trigger
 from incentives.programmes import Rules
@@ -43,32 +40,6 @@ UNUSED = {
     Trigger.ANSWERED: ("customer_limit", "staff_day_limit"),
     Trigger.GOODWILL: ("cap_per_customer", "cap_days"),
 }
-
-
-class MoneyField(StringField):
-    """An amount as the reader writes it, in the form's currency; `data` is minor units or None; typing is kept."""
-
-    data: Any
-
-    def process_formdata(self, valuelist: Sequence[Any]) -> None:
-        self.typed = valuelist[0].strip() if valuelist else ""
-        self.data = None
-
-    def pre_validate(self, form: Any) -> None:
-        if not self.typed:
-            return
-        try:
-            self.data = parse_amount(self.typed, form.currency, get_locale() or "en").amount_minor
-        except BadAmount as bad:
-            raise StopValidation(str(bad)) from bad
-
-    def _value(self) -> str:
-        if self.raw_data:
-            return self.typed
-        return money(self.data, self.currency) if self.data is not None else ""
-
-    typed = ""
-    currency = "EUR"
 
 
 def needed(_form: FlaskForm, field: Field) -> None:

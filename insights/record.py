@@ -14,31 +14,45 @@ from accounts.models import Staff
 from accounts.visibility import brand_of
 from core.db import db
 from core.errors import NotFound
+from core.events import Event
 from customers.models import Consent, Customer, Interaction, Touchpoint
 from customers.scales import band
-from feedback.models import Case, CaseEntry, EntryKind, Promise, PromiseState
+from feedback.models import OPEN_STATES, Case, CaseEntry, CaseState, EntryKind, Origin, Promise, PromiseState
 from incentives.models import Reward, RewardState
 from notifications import suppression
-from surveys.models import Invitation, InvitationRule, InvitationState, Response
+from notifications.models import Message
+from surveys.models import Decision, Invitation, InvitationRule, InvitationState, Response
+from surveys.rules import Reason
 
 PAGE: Final = 40
 LED: Final = 50  # records that a reference, or what was merged, leads to
 MARKS: Final = 24  # answers that the drawing shows
-SHOWN: Final = ("all", "interactions", "answers", "cases", "rewards")
+SHOWN: Final = ("all", "interactions", "answers", "cases", "rewards", "messages", "consent")
+SHOWN_OTHERWISE: Final = ("invitation", "outcome_check", "case_reply")  # messages that are lines of their own kind
+CHOICES: Final = ("consent.given", "consent.withdrawn", "customer.merged", "customer.erased", "complaint.confirmed")
 
 
 @dataclass(frozen=True)
 class Line:
-    """One thing that happened; `kind` is interaction, answer, contact, case or reward, and says what else is there."""
+    """One thing that happened; `kind` says what else is there.
+
+    interaction (with why nobody was asked about it), asked, answer, contact, case, promise, reward, message, or choice:
+    an event of consent or of the record itself.
+    """
 
     kind: str
     at: datetime
     key: int
     interaction: Interaction | None = None
+    decision: Decision | None = None
+    invitation: Invitation | None = None
     response: Response | None = None
     entry: CaseEntry | None = None
     case: Case | None = None
+    promise: Promise | None = None
     reward: Reward | None = None
+    message: Message | None = None
+    event: Event | None = None
 
 
 @dataclass(frozen=True)
@@ -55,20 +69,24 @@ class Promises:
 
 @dataclass(frozen=True)
 class Asking:
-    """Whether this customer may be surveyed, and why not: `rule` is eligible, consent, suppressed or quarantine."""
+    """Whether this customer may be surveyed now: `rule` is the first that says no, or INVITED.
 
-    rule: str
+    `until` is when a rest of `days` ends, `last_asked` the last time.
+    """
+
+    rule: Reason
     until: datetime | None = None
     last_asked: datetime | None = None
+    days: int = 0
 
 
 @dataclass(frozen=True)
 class Totals:
     interactions: int
     orders: int
-    contacts: int
     answers: int
-    gifts: tuple[tuple[str, int], ...]  # currency, minor units given as rewards
+    cases: int
+    rewards: int
 
 
 def load(public_id: str, *, staff: Staff) -> Customer:
@@ -133,40 +151,65 @@ def promises(customer: Customer) -> Promises:
 
 
 def totals(customer: Customer) -> Totals:
-    """Return what the figures on top say, in three statements."""
-    met = db.session.execute(
-        select(func.count(), func.count(Interaction.value_minor)).where(Interaction.customer_id == customer.id)
+    """Return how much there is of each, in one statement."""
+
+    def count(column: Any, *conditions: ColumnElement[bool]) -> Any:
+        return select(func.count()).where(column == customer.id, *conditions).scalar_subquery()
+
+    row = db.session.execute(
+        select(
+            count(Interaction.customer_id),
+            count(Interaction.customer_id, Interaction.value_minor.is_not(None)),
+            count(Response.customer_id),
+            count(Case.customer_id),
+            count(Reward.customer_id, Reward.state == RewardState.ISSUED),
+        )
     ).one()
-    spoken = (CaseEntry.kind != EntryKind.NOTE) & (Case.customer_id == customer.id)
-    contacts = db.session.scalar(
-        select(func.count()).select_from(CaseEntry).join(Case, Case.id == CaseEntry.case_id).where(spoken)
-    )
-    given = select(Reward.currency, func.sum(Reward.amount_minor)).where(
-        Reward.customer_id == customer.id, Reward.state == RewardState.ISSUED
-    )
-    gifts = tuple((currency, int(amount)) for currency, amount in db.session.execute(given.group_by(Reward.currency)))
-    replies = db.session.scalar(select(func.count()).select_from(Response).where(Response.customer_id == customer.id))
-    return Totals(met[0], met[1], contacts or 0, replies or 0, gifts)
+    return Totals(*row)
 
 
 def asking(customer: Customer, *, now: datetime) -> Asking:
-    """Return why this customer is, or is not, surveyed now; the longest rest of any touchpoint counts."""
+    """Return why this customer is, or is not, surveyed now, by what all active rules have in common.
+
+    The longest rest of any touchpoint counts. Asking again about a case is not held back by any of it. Four statements.
+    """
+    invited = (Invitation.customer_id == customer.id, Invitation.outcome_check_id.is_(None))
     last = db.session.scalar(
-        select(func.max(Invitation.sent_at)).where(
-            Invitation.customer_id == customer.id,
-            Invitation.state != InvitationState.SKIPPED,
-            Invitation.outcome_check_id.is_(None),
-        )
+        select(func.max(Invitation.sent_at)).where(*invited, Invitation.state != InvitationState.SKIPPED)
     )
-    if customer.survey_consent == Consent.WITHDRAWN:
-        return Asking("consent", last_asked=last)
-    if customer.email and suppression.is_suppressed(customer.email, "survey"):
-        return Asking("suppressed", last_asked=last)
-    days = db.session.scalar(select(func.max(InvitationRule.quarantine_days)).where(InvitationRule.active)) or 0
-    until = last + timedelta(days=days) if last else None
-    if until and until > now:
-        return Asking("quarantine", until, last)
-    return Asking("eligible", last_asked=last)
+    days, must_agree = db.session.execute(
+        select(func.max(InvitationRule.quarantine_days), func.bool_and(InvitationRule.needs_consent)).where(
+            InvitationRule.active
+        )
+    ).one()
+    until = last + timedelta(days=days) if last and days else None
+    rule = _first_refusal(customer, bool(must_agree), until is not None and until > now)
+    return Asking(rule, until if rule is Reason.QUARANTINE else None, last, days or 0)
+
+
+def _first_refusal(customer: Customer, must_agree: bool, rests: bool) -> Reason:
+    """Return the first rule that says no, in the order in which they are tried (surveys.rules)."""
+    wishes = Consent(customer.survey_consent)
+    stopped = bool(customer.email) and suppression.is_suppressed(customer.email or "", "survey")
+    held = _holds(customer)
+    tried = (
+        (Reason.NO_ADDRESS, not customer.email),
+        (Reason.CONSENT, wishes is Consent.WITHDRAWN or (must_agree and wishes is not Consent.GIVEN)),
+        (Reason.SUPPRESSED, stopped),
+        (held, held is not Reason.INVITED),
+        (Reason.QUARANTINE, rests),
+    )
+    return next((reason for reason, refuses in tried if refuses), Reason.INVITED)
+
+
+def _holds(customer: Customer) -> Reason:
+    """Whoever waits for us to put something right is not asked how we do."""
+    waiting = Case.state.in_((*OPEN_STATES, CaseState.RESOLVED))
+    query = select(Case.origin).where(Case.customer_id == customer.id, waiting, Case.off_desk.is_(False))
+    origins = set(db.session.scalars(query))
+    if Origin.COMPLAINT in origins:
+        return Reason.OPEN_COMPLAINT
+    return Reason.OPEN_CASE if origins else Reason.INVITED
 
 
 def profile_of(response: Response) -> str:
@@ -190,10 +233,18 @@ def _met(brand_id: int) -> Select[Any]:
 
 
 def _interactions(customer_id: int, before: datetime | None) -> Iterable[Line]:
-    query = select(Interaction).where(Interaction.customer_id == customer_id)
-    query = query.options(joinedload(Interaction.touchpoint))
-    for row in _newest(query, Interaction.occurred_at, before):
-        yield Line("interaction", row.occurred_at, row.id, interaction=row)
+    query = select(Interaction, Decision).outerjoin(Decision, Decision.interaction_id == Interaction.id)
+    query = query.where(Interaction.customer_id == customer_id).options(joinedload(Interaction.touchpoint))
+    if before is not None:
+        query = query.where(Interaction.occurred_at < before)
+    for row, decision in db.session.execute(query.order_by(Interaction.occurred_at.desc()).limit(PAGE + 1)):
+        yield Line("interaction", row.occurred_at, row.id, interaction=row, decision=decision)
+
+
+def _invitations(customer_id: int, before: datetime | None) -> Iterable[Line]:
+    query = select(Invitation).where(Invitation.customer_id == customer_id, Invitation.sent_at.is_not(None))
+    for row in _newest(query, Invitation.sent_at, before):
+        yield Line("asked", row.sent_at, row.id, invitation=row)
 
 
 def _responses(customer_id: int, before: datetime | None) -> Iterable[Line]:
@@ -217,6 +268,26 @@ def _cases(customer_id: int, before: datetime | None) -> Iterable[Line]:
         yield Line("case", row.opened_at, row.id, case=row)
 
 
+def _promises(customer_id: int, before: datetime | None) -> Iterable[Line]:
+    query = select(Promise, Case).join(Case, Case.id == Promise.case_id).where(Case.customer_id == customer_id)
+    if before is not None:
+        query = query.where(Promise.made_at < before)
+    for promise, case in db.session.execute(query.order_by(Promise.made_at.desc()).limit(PAGE + 1)):
+        yield Line("promise", promise.made_at, promise.id, promise=promise, case=case)
+
+
+def _messages(customer_id: int, before: datetime | None) -> Iterable[Line]:
+    query = select(Message).where(Message.customer_id == customer_id, Message.kind.not_in(SHOWN_OTHERWISE))
+    for row in _newest(query, Message.created_at, before):
+        yield Line("message", row.created_at, row.id, message=row)
+
+
+def _choices(customer_id: int, before: datetime | None) -> Iterable[Line]:
+    query = select(Event).where(Event.customer_id == customer_id, Event.kind.in_(CHOICES))
+    for row in _newest(query, Event.at, before):
+        yield Line("choice", row.at, row.id, event=row)
+
+
 def _rewards(customer_id: int, before: datetime | None) -> Iterable[Line]:
     query = select(Reward).where(Reward.customer_id == customer_id, Reward.state == RewardState.ISSUED)
     query = query.options(joinedload(Reward.programme))
@@ -232,17 +303,25 @@ def _newest(query: Select[Any], column: Any, before: datetime | None) -> Iterabl
 
 _READERS: Final = (
     ("interaction", _interactions),
+    ("asked", _invitations),
     ("answer", _responses),
     ("contact", _contacts),
     ("case", _cases),
+    ("promise", _promises),
     ("reward", _rewards),
+    ("message", _messages),
+    ("choice", _choices),
 )
 _SHOWN_AS: Final = {
     "interaction": "interactions",
+    "asked": "answers",
     "answer": "answers",
     "contact": "cases",
     "case": "cases",
+    "promise": "cases",
     "reward": "rewards",
+    "message": "messages",
+    "choice": "consent",
 }
 
 

@@ -15,11 +15,10 @@ from wtforms.validators import InputRequired, Length, NumberRange, Optional, Reg
 from accounts.forms import name_field, one_line, trimmed
 from core.editing import EditForm
 from core.errors import Refusal
-from core.fields import CheckboxesField
+from core.fields import CheckboxesField, MoneyField
 from core.i18n import LANGUAGES
 from customers.models import Brand, Stage, Touchpoint
 from customers.touchpoints import TouchpointData
-from incentives.forms import MoneyField
 from incentives.models import Programme
 from surveys.models import InvitationRule, Survey
 from surveys.ruling import RuleData

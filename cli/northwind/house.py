@@ -101,6 +101,7 @@ def _brand(calendar: Calendar) -> Brand:
         phone_hours="08:00–20:00",
         zone="Europe/Berlin",
         currency="EUR",
+        contact_cost_minor=480,
         language="en",
         calendar_id=calendar.id,
         main_survey_key="nps_after_contact",

@@ -17,7 +17,9 @@ from core.errors import NotFound
 from core.frame import Entry
 from customers import consent
 from customers.models import Customer
-from insights import record
+from insights import record, record_words, serving
+from notifications.kinds import KINDS
+from notifications.views.staff import STATES
 
 blueprint = Blueprint("customers", __name__, url_prefix="/customers")
 entry = Entry("customers.everybody", _l("Customers"), "people", "customers.see", 30)
@@ -65,6 +67,10 @@ def show(public_id: str) -> str | Response:
         customer=customer,
         shown=shown,
         lines=lines,
+        deciders=record_words.deciders(lines),
+        words=record_words,
+        kinds=KINDS,
+        message_states=STATES,
         following=following,
         answers=answers,
         drawing=_drawing(answers) if answers else None,
@@ -73,6 +79,7 @@ def show(public_id: str) -> str | Response:
         cases=record.cases(customer),
         promises=record.promises(customer),
         totals=record.totals(customer),
+        serving=serving.cost_to_serve(customer),
         asking=record.asking(customer, now=now),
         now=now,
     )

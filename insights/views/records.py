@@ -13,7 +13,7 @@ from core.db import db
 from core.errors import Conflict, Forbidden, NotFound
 from customers import erasure, merging
 from customers.models import Customer
-from insights import comparing, finding, record
+from insights import comparing, finding, record, serving
 from insights.record_forms import EraseForm
 
 blueprint = Blueprint("records", __name__, url_prefix="/customers")
@@ -59,6 +59,7 @@ def _erase_page(customer: Customer, form: EraseForm) -> str:
         customer=customer,
         form=form,
         totals=record.totals(customer),
+        given=[cost for cost in serving.cost_to_serve(customer).costs if cost.given_minor],
         live=[case for case in record.cases(customer) if case.is_open],
     )
 

@@ -70,6 +70,35 @@ def test_a_brand_changes_with_an_event_that_names_the_fields(client: Client, bos
     )
 
 
+def test_what_a_contact_costs_is_an_amount_in_the_brand_s_currency(client: Client, boss: Staff) -> None:
+    brand = make_brand()
+    page = f"/settings/brands/{brand.key}"
+    assert fields(client, page)["contact_cost"] == [""]
+
+    client.post(page, data=fields(client, page) | {"contact_cost": "4.80"})
+    assert brand.contact_cost_minor == 480
+
+    shown = fields(client, page)
+    assert shown["contact_cost"] == ["€4.80"]
+    client.post(page, data=shown)
+    assert brand.contact_cost_minor == 480
+    client.post(page, data=fields(client, page) | {"contact_cost": ""})
+    assert brand.contact_cost_minor is None
+
+
+@pytest.mark.parametrize("typed", ["-1", "much", "CHF 5", "1.234", "99999999999999"])
+def test_no_cost_of_a_contact_is_refused_at_its_field(client: Client, boss: Staff, typed: str) -> None:
+    brand = make_brand()
+    page = f"/settings/brands/{brand.key}"
+
+    refused = client.post(page, data=fields(client, page) | {"contact_cost": typed})
+
+    assert refused.status_code == 422
+    assert 'id="contact_cost-e"' in refused.text
+    assert f'value="{typed}"' in refused.text
+    assert brand.contact_cost_minor is None
+
+
 def test_saving_a_brand_unchanged_records_nothing(client: Client, boss: Staff) -> None:
     page = f"/settings/brands/{make_brand().key}"
 
