@@ -20,6 +20,8 @@ from accounts.models import Staff
 from core import clock, tokens
 from core.access import Kind
 from core.db import db, new_public_id
+from customers import erasure
+from customers.models import Customer
 from feedback import assignments, entries, outcome, promises, resolutions
 from feedback.models import Case, Complaint, SlaPolicy
 from feedback.promises import Appointment
@@ -124,8 +126,8 @@ def behind_addresses(shop: Shop, case: Case) -> dict[str, dict[str, Any]]:
         "/t/": {"touchpoint": shop.touchpoint.key, "token": told_by_a_stranger(shop)},
         "/complaints/sent/": {"token": tokens.sign("receipt", complaint)},
         "/complaints/confirm/": {"token": tokens.sign("confirm", complaint)},
-        "/customers/": {"public_id": case.customer.public_id},
         "/desk/cases/<number>/promises/": {"number": case.number, "public_id": promises.of(case.id)[-1].public_id},
+        "/customers/": {"public_id": case.customer.public_id, "other": hanna(name="H. Keller").public_id},
         "/desk/": {"number": case.number},
         "/incentives/": {"public_id": pool().public_id},
         "/mailbox/": {"mail_id": newest_mail_id()},
@@ -189,7 +191,16 @@ def public_pages(shop: Shop, case: Case, won: Case, waiting: Case) -> list[str]:
     pages += [f"/s/{tokens.sign('survey', thanked.public_id)}/thanks?lang={code}" for code in ("en", "ar")]
     pages += [f"/c/{tokens.sign('case', each.public_id)}" for each in (case, won, waiting)]
     pages += [f"/c/{tokens.sign('case', case.public_id)}?lang=de&said=reply"]
+    pages += [f"/c/{tokens.sign('case', erased(shop).public_id)}?lang={code}" for code in ("en", "ar")]
     return [*pages, f"/s/{survey_token(shop, **over)}", "/s/unknown", "/c/unknown", "/u/unknown", "/t/unknown"]
+
+
+def erased(shop: Shop) -> Case:
+    """A case of somebody who was erased."""
+    case = shop.unhappy(customer=hanna(name="Ida Lund"))
+    assert case.customer is not None
+    erasure.erase(case.customer, by="system", now=clock.now())
+    return case
 
 
 def staff_pages(shop: Shop, won: Case) -> list[str]:
@@ -204,11 +215,18 @@ def staff_pages(shop: Shop, won: Case) -> list[str]:
         "/incentives/new?trigger=goodwill",
         *(f"/settings/{page}?new=1" for page in ("brands", "calendars", "touchpoints", "deadlines", "teams")),
         f"/customers/{won.customer.public_id}",
+        f"/customers/{won.customer.public_id}?show=consent",
+        f"/customers/{won.customer.public_id}/merge?q=nobody-at-all",
+        f"/customers/{erased_customer().public_id}",
         "/customers?q=nobody-at-all",
         "/mailbox?to=nobody@customer.example",
         "/nowhere",
         "/desk/cases/999999",
     ]
+
+
+def erased_customer() -> Customer:
+    return db.session.scalars(select(Customer).where(Customer.erased_at.is_not(None)).limit(1)).one()
 
 
 def mapped(app: Flask, town: Town, *kinds: Kind) -> list[str]:
