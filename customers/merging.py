@@ -68,10 +68,9 @@ def merge(kept: Customer, gone: Customer, *, by: str, now: datetime) -> Customer
 
 
 def move(kept: Customer, gone: Customer, *, by: str, now: datetime) -> None:
-    """Move the rows of every room; again moves what has come since."""
+    """Move the rows of every room, and what they add up to; again moves what has come since. Both are held."""
     tell(customer_merged, kept, merge=Merge(kept, gone, by, now))
-    kept.value_minor, kept.value_currency = joint_value(kept, gone)
-    gone.value_minor, gone.value_currency = 0, None
+    _add_up(kept, gone)
     for model, column in ((Interaction, Interaction.customer_id), (Event, Event.customer_id)):
         db.session.execute(
             update(model)
@@ -106,14 +105,20 @@ def _take_over(kept: Customer, gone: Customer) -> None:
     kept.survey_consent = stricter(kept.survey_consent, gone.survey_consent)
     kept.marketing_consent = stricter(kept.marketing_consent, gone.marketing_consent)
     kept.created_at = min(kept.created_at, gone.created_at)
+
+
+def _add_up(kept: Customer, gone: Customer) -> None:
+    """Take over what follows from rows: the value, the last score, when they were asked and won back last."""
+    kept.value_minor, kept.value_currency = joint_value(kept, gone)
+    gone.value_minor, gone.value_currency = 0, None
     kept.last_invited_at = _latest(kept.last_invited_at, gone.last_invited_at)
     kept.won_back_at = _latest(kept.won_back_at, gone.won_back_at)
-    if gone.profile_at and (kept.profile_at is None or kept.profile_at < gone.profile_at):
-        for name in PROFILE:
-            setattr(kept, name, getattr(gone, name))
+    gone.last_invited_at = gone.won_back_at = None
+    is_newer = gone.profile_at and (kept.profile_at is None or kept.profile_at < gone.profile_at)
     for name in PROFILE:
+        if is_newer:
+            setattr(kept, name, getattr(gone, name))
         setattr(gone, name, None)
-    gone.won_back_at = gone.last_invited_at = None
 
 
 def stricter(one: str, other: str) -> Consent:

@@ -15,6 +15,7 @@ def settle(*, customer_id: int, now: datetime) -> None:
     """Clear, or move, what has come since; there is nothing to do but for who raced."""
     customer = db.session.get_one(Customer, customer_id)
     kept = customers.locked_family(customer)[0]
+    db.session.refresh(customer)
     if customer.merged_into_id is not None:
         merging.move(kept, customer, by="system", now=now)
     if kept.erased_at is not None:

@@ -58,7 +58,7 @@ def card_of(customer: Customer, *, now: datetime) -> Card:
     )
     marks = _marks(customer)
     return Card(
-        name=customer.name or customer.email or _("No name"),
+        name=rows.name_of_customer(customer),
         href=f"/customers/{customer.public_id}",
         about=_about(customer),
         drawing=charts.score_line(marks, scale=_scale(marks), edges=_edges(marks)) if len(marks) > 1 else None,

@@ -14,6 +14,7 @@ from sqlalchemy import select
 
 from core import formats, i18n
 from core.db import db
+from customers.models import Customer
 from customers.scales import Band, band
 from feedback.models import Case, CaseClock, CaseState, Origin, Promise, PromiseState
 
@@ -101,9 +102,12 @@ def next_of(case: Case, promises: Sequence[Promise], clocks: Sequence[CaseClock]
 
 def name_of(case: Case) -> str:
     """Return the customer's name, or what stands for it."""
-    customer = case.customer
-    if customer is None:
-        return _("Nobody known")
+    return name_of_customer(case.customer) if case.customer is not None else _("Nobody known")
+
+
+def name_of_customer(customer: Customer) -> str:
+    if customer.erased_at is not None:
+        return _("Erased customer")
     return customer.name or customer.email or customer.external_id or _("No name")
 
 
@@ -219,4 +223,4 @@ def promise_words(promise: Promise, case: Case) -> str:
     """Return what was promised, for staff: a first contact in a word."""
     if promise.kind == "contact":
         return _("Call back") if case.wants == "phone" else _("Write back")
-    return promise.words
+    return promise.words or _("Erased.")

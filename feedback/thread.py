@@ -289,6 +289,7 @@ def _closed(event: Event, who: str, known: Known) -> Telling:
         "won_back": _("won back."),
         "silent": _("the customer did not answer."),
         "nobody_to_ask": _("there is nobody to ask."),
+        "erased": _("the customer’s record was erased."),
     }.get(str(event.data.get("because")), "")
     return "check", "", (_("Closed:") if why else _("Closed."), why)
 
@@ -311,6 +312,7 @@ LINES: Final[Mapping[str, Any]] = {
     "case.brought_to_desk": _simple("mend", "", lambda: _("Brought to the desk")),
     "case.resolved": _resolved,
     "case.reopened": _reopened,
+    "case.customer_merged": _simple("people", "", lambda: _("The customer’s two records became one")),
     "case.won_back": _simple("mend", "", lambda: _("Won back.")),
     "case.closed": _closed,
     "clock.breached": _simple("alert", "ember", lambda: _("A deadline passed.")),

@@ -12,6 +12,7 @@ from werkzeug.datastructures import MultiDict
 from core import clock, outbox, tokens
 from core.db import db
 from core.events import Event
+from core.outbox import Item
 from customers import customers, erasure
 from customers.customers import CustomerData
 from customers.models import Customer, Interaction
@@ -21,13 +22,13 @@ from incentives import ledger
 from incentives.models import Reward, RewardState
 from notifications import suppression
 from notifications.models import Message, State, Suppression
-from surveys import answering, opened, versions
+from surveys import answering, invitations, opened, versions
 from surveys.models import Invitation, InvitationState, Response
 from tests.client import Client
 from tests.customers import full_life
 from tests.customers.full_life import MARK, PHONE, Life, work_off
 from tests.customers.races import meanwhile
-from tests.factories import make_customer, make_invitation
+from tests.factories import make_customer, make_invitation, make_rule
 from tests.surveys.links import link
 
 MARKED = {
@@ -269,6 +270,51 @@ def test_an_answer_that_comes_second_finds_the_link_taken_back(app: Flask, clien
     assert too_late.result == 303
     assert db.session.scalars(select(Response)).all() == []
     assert db.session.scalars(select(Case)).all() == []
+    assert marked() == set()
+
+
+def waiting_invitation() -> Invitation:
+    rule = make_rule()
+    link = make_invitation(
+        rule.survey,
+        make_customer(name=MARK, email=f"hanna@{MARK}.example"),
+        rule.touchpoint,
+        state=InvitationState.WAITING,
+        sent_at=None,
+    )
+    db.session.commit()
+    return link
+
+
+def send(invitation_id: int) -> None:
+    invitations.send([Item(1, {"invitation_id": invitation_id}, 0, 0)], now=clock.now())
+
+
+def test_an_invitation_that_leaves_at_that_moment_is_emptied_and_not_sent(app: Flask) -> None:
+    link = waiting_invitation()
+    send(link.id)  # not committed yet
+    assert db.session.scalars(select(Message.to_address)).all() == [f"hanna@{MARK}.example"]
+
+    with meanwhile(app, lambda: erase(db.session.get_one(Customer, link.customer_id))) as erasing:
+        assert erasing.is_held_up()
+        db.session.commit()
+
+    assert erasing.result is None
+    message = db.session.scalars(select(Message)).one()
+    assert (message.state, link.state) == (State.SUPPRESSED, InvitationState.REVOKED)
+    assert marked() == set()
+
+
+def test_an_invitation_that_comes_second_is_not_sent(app: Flask) -> None:
+    link = waiting_invitation()
+    erasure.erase(db.session.get_one(Customer, link.customer_id), by="system", now=clock.now())  # not committed yet
+
+    with meanwhile(app, lambda: send(link.id)) as sending:
+        assert sending.is_held_up()
+        db.session.commit()
+
+    assert sending.result is None
+    assert db.session.scalars(select(Message)).all() == []
     assert marked() == set()
 
 

@@ -370,13 +370,14 @@ def test_what_was_under_way_is_moved_a_little_later(client: Client, kept: Custom
     merge(kept, gone)
     make_interaction(None, gone)
     gone.value_minor, gone.value_currency = 700, "EUR"
+    _profile(gone, "promoter", 10, clock.now())
     db.session.commit()
 
     with clock.moved(timedelta(minutes=11)):
         work_off()
 
     assert not any(rows_of(gone).values())
-    assert kept.value_minor == 700
+    assert (kept.value_minor, kept.profile_score, gone.profile) == (700, 10, None)
 
 
 def test_an_invitation_that_waits_goes_out_to_the_kept_record(client: Client, kept: Customer, gone: Customer) -> None:

@@ -199,3 +199,15 @@ def test_the_search_costs_the_same_for_one_and_three(lead: Client, hanna: Custom
         make_customer(name="Hanna Keller")
 
     assert cost() == one
+
+
+def test_cases_say_what_became_of_their_customer(lead: Client, hanna: Customer, double: Customer) -> None:
+    joined, closed = make_case(customer=double), make_case(customer=hanna)
+    lead.post(page_of(hanna, "merge", double.public_id))
+    assert "two records became one" in lead.get(f"/desk/cases/{joined.number}").text
+
+    erasure.erase(hanna, by="system", now=clock.now())
+
+    page = lead.get(f"/desk/cases/{closed.number}").text
+    assert "record was erased" in page and "Erased customer" in page
+    assert "Keller" not in page
