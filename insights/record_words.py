@@ -11,7 +11,7 @@ from flask_babel import lazy_gettext as _l
 
 from core import formats
 from core.events import Event
-from feedback.models import PromiseState
+from feedback.models import Promise, PromiseState
 from insights.record import Asking, Line
 from insights.uploads import names_of
 from surveys.models import Decision, InvitationState
@@ -82,6 +82,13 @@ def asking(found: Asking) -> str:
             days=formats.number(found.days),
         )
     return str(MAY_NOT.get(found.rule) or _("May be asked, from now on."))
+
+
+def promised(promise: Promise) -> tuple[LazyString, str]:
+    """Return how a promise stands, and its tone; one that ended without another in its place went with its record."""
+    if promise.state == PromiseState.RENEGOTIATED and promise.replaced_by_id is None:
+        return _l("Let go"), ""
+    return PROMISES[promise.state]
 
 
 def chosen(event: Event) -> str:
