@@ -15,7 +15,7 @@ from surveys.scoring import Metric
 
 LONGEST: Final = timedelta(days=3660)
 DEFAULT: Final = timedelta(days=89)
-PARAMETERS: Final = frozenset({"survey", "from", "to", "group_by"})
+PARAMETERS: Final = frozenset({"survey", "touchpoint", "tier", "from", "to", "group_by"})
 
 blueprint = Blueprint("metrics", __name__, url_prefix="/api/v1/metrics")
 
@@ -33,7 +33,14 @@ def show(name: str) -> Response:
     if unknown:
         raise BadInput([{"field": field[:80], "detail": "There is no such parameter."} for field in unknown])
     start, end = _period()
-    asked = Asked(Metric(name), start, end, survey_ids=metrics.survey_ids(_text("survey")))
+    asked = Asked(
+        Metric(name),
+        start,
+        end,
+        survey_ids=metrics.survey_ids(_text("survey")),
+        touchpoint_ids=metrics.touchpoint_ids(_text("touchpoint")),
+        tiers=tuple(filter(None, [_text("tier")])),
+    )
     return jsonify(metrics.report(asked, group_by=_group_by()).to_json())
 
 

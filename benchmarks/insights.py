@@ -18,12 +18,13 @@ FOLDED = 10_000
 FOLDS = 5
 AT_ONCE = 1_000_000
 DROPPED = ("ix_response_survey", "ix_response_customer", "ix_response_touchpoint", "ix_response_words")
-# A year of answers, spread evenly over days, touchpoints, languages and scores; each fifth says something in words.
+# A year of answers, spread evenly over days, touchpoints, languages, scores and tiers. Each fifth has words.
 RESPONSES = """
-    INSERT INTO response (public_id, survey_id, version_id, brand_id, touchpoint_id, channel, language, state, metric,
-                          question, score, scores, why, answers, comment, answered_at, received_at, folded_at)
+    INSERT INTO response (public_id, survey_id, version_id, brand_id, touchpoint_id, channel, language, tier, state,
+                          metric, question, score, scores, why, answers, comment, answered_at, received_at, folded_at)
     SELECT 'r' || lpad(i::text, 21, '0'), v.survey_id, v.id, b.id, t.first + i %% 6, 'email',
-           (ARRAY['en', 'de', 'ar'])[1 + (i / 6) %% 3], 'complete', 'nps', 'nps', (i / 18) %% 11, '{{}}', '{{}}',
+           (ARRAY['en', 'de', 'ar'])[1 + (i / 6) %% 3], (ARRAY['Trail', 'Ridge', 'Summit'])[1 + (i / 198) %% 3],
+           'complete', 'nps', 'nps', (i / 18) %% 11, '{{}}', '{{}}',
            jsonb_build_object('nps', (i / 18) %% 11),
            CASE WHEN i %% 5 = 0 THEN 'Quick, kind and to the point. Thank you for the call back.' END,
            at.moment, at.moment, {folded}

@@ -122,6 +122,7 @@ class Interaction(Model):
         Index("uq_interaction_reference", "touchpoint_id", "reference", unique=True),
         Index("ix_interaction_customer", "customer_id", "occurred_at"),
         Index("ix_interaction_occurred_at", "occurred_at"),
+        Index("ix_interaction_received_at", "received_at", postgresql_using="brin"),  # days are counted anew
         CheckConstraint("(value_minor IS NULL) = (currency IS NULL)", name="money_together"),
     )
     id: Mapped[Id]

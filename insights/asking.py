@@ -25,6 +25,7 @@ PERIODS: Final = (30, 90, 365)
 USUAL_DAYS: Final = 90
 LONGEST_DAYS: Final = 3660
 EARLIEST: Final = date(1990, 1, 1)
+WORDS: Final = ("touchpoint", "brand", "channel", "language", "tier")  # what narrows
 
 
 class Compare(StrEnum):
@@ -45,6 +46,7 @@ class Filters:
     brand: str = ""
     channel: str = ""
     language: str = ""
+    tier: str = ""
     compare: Compare = Compare.BEFORE
 
     @classmethod
@@ -58,7 +60,7 @@ class Filters:
             end=end,
             days=days,
             compare=Compare(compare) if compare in list(Compare) else Compare.BEFORE,
-            **{name: _word(args, name) for name in ("touchpoint", "brand", "channel", "language")},
+            **{name: _word(args, name) for name in WORDS},
         )
 
     @property
@@ -73,13 +75,14 @@ class Filters:
             "brand": self.brand,
             "channel": self.channel,
             "language": self.language,
+            "tier": self.tier,
             "compare": str(self.compare) if self.compare is not Compare.BEFORE else "",
         }
         return {name: value for name, value in every.items() if value}
 
     @property
     def narrows(self) -> bool:
-        return bool(self.touchpoint or self.brand or self.channel or self.language)
+        return any(getattr(self, name) for name in WORDS)
 
     def with_(self, **changed: Any) -> Filters:
         return replace(self, **changed)
@@ -112,19 +115,20 @@ def _word(args: Mapping[str, str], name: str) -> str:
 
 @dataclass(frozen=True)
 class Choices:
-    """What the filters offer somebody: the touchpoints and brands they may see, channels and languages with answers."""
+    """What the filters offer somebody: touchpoints and brands they may see; channels, languages, tiers with answers."""
 
     places: list[Place]
     brands: list[Brand]
     channels: list[str]
     languages: list[str]
+    tiers: list[str]
 
 
 def choices(staff: Staff, filters: Filters) -> Choices:
     """Return what to offer, in three statements."""
     brand_id = visibility.brand_of(staff)
     brands: Any = select(Brand).order_by(Brand.name, Brand.id)
-    found: Any = select(Rollup.channel, Rollup.language).where(
+    found: Any = select(Rollup.channel, Rollup.language, Rollup.tier).where(
         Rollup.day.between(filters.start, filters.end), Rollup.metric == filters.metric
     )
     rows = db.session.execute(visibility.visible_to(staff, found, Rollup.brand_id).distinct()).all()
@@ -134,6 +138,7 @@ def choices(staff: Staff, filters: Filters) -> Choices:
         list(db.session.scalars(visibility.visible_to(staff, brands, Brand.id))),
         sorted({row.channel for row in rows}),
         [*(code for code in LANGUAGES if code in known), *sorted(known - set(LANGUAGES))],
+        sorted({row.tier for row in rows} - {""}),
     )
 
 
@@ -154,6 +159,7 @@ def asked(staff: Staff, filters: Filters, offered: Choices) -> Asked:
         brand_ids=brands if filters.brand else seen,
         channels=(filters.channel,) if filters.channel else (),
         languages=(filters.language,) if filters.language else (),
+        tiers=(filters.tier,) if filters.tier else (),
     )
 
 

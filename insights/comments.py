@@ -65,6 +65,7 @@ def _restrictions(asked: Asked) -> Iterable[ColumnElement[bool]]:
         (Response.brand_id, asked.brand_ids),
         (Response.channel, asked.channels),
         (Response.language, asked.languages),
+        (Response.tier, asked.tiers),
     ):
         if wanted:
             yield column.in_(wanted)

@@ -27,6 +27,7 @@ class GroupBy(StrEnum):
     TOUCHPOINT = "touchpoint"
     CHANNEL = "channel"
     LANGUAGE = "language"
+    TIER = "tier"
     BRAND = "brand"
     SURVEY = "survey"
     VERSION = "version"
@@ -50,6 +51,7 @@ class Asked:
     brand_ids: tuple[int, ...] = ()
     channels: tuple[str, ...] = ()
     languages: tuple[str, ...] = ()
+    tiers: tuple[str, ...] = ()
     kind: str = "first"
 
     def moved(self, *, start: date, end: date) -> Asked:
@@ -86,6 +88,7 @@ _COLUMNS: Final[Mapping[GroupBy, ColumnElement[Any]]] = {
     GroupBy.TOUCHPOINT: Rollup.__table__.c.touchpoint_id,
     GroupBy.CHANNEL: Rollup.__table__.c.channel,
     GroupBy.LANGUAGE: Rollup.__table__.c.language,
+    GroupBy.TIER: Rollup.__table__.c.tier,
     GroupBy.BRAND: Rollup.__table__.c.brand_id,
     GroupBy.SURVEY: Rollup.__table__.c.survey_id,
     GroupBy.VERSION: Rollup.__table__.c.version_id,
@@ -156,6 +159,16 @@ def survey_ids(key: str | None) -> tuple[int, ...]:
     return (survey_id,)
 
 
+def touchpoint_ids(key: str | None) -> tuple[int, ...]:
+    """Return the ids a touchpoint's key stands for, or () for no key; raises BadInput for an unknown one."""
+    if not key:
+        return ()
+    touchpoint_id = db.session.scalar(select(Touchpoint.id).where(Touchpoint.key == key))
+    if touchpoint_id is None:
+        raise BadInput([{"field": "touchpoint", "detail": "There is no touchpoint with this key."}])
+    return (touchpoint_id,)
+
+
 def _window(by_day: Mapping[Any, Counts], end: date, days: int, breaks: Collection[date]) -> Counts:
     window: Counts = defaultdict(int)
     first = max([end - timedelta(days=days - 1), *(day for day in breaks if day <= end)])
@@ -188,18 +201,21 @@ def _restrictions(asked: Asked) -> Iterable[ColumnElement[bool]]:
         (Rollup.brand_id, asked.brand_ids),
         (Rollup.channel, asked.channels),
         (Rollup.language, asked.languages),
+        (Rollup.tier, asked.tiers),
     ):
         if wanted:
             yield column.in_(wanted)
 
 
 def _names(group_by: GroupBy, values: Iterable[Any]) -> dict[Any, tuple[str, str]]:
-    """Return each group's key and name; rows without a touchpoint are "none"."""
+    """Return each group's key and name; rows without a touchpoint or a tier are "none"."""
     known: dict[Any, tuple[str, str]] = {value: (str(value), str(value)) for value in values}
     models: dict[GroupBy, Any] = {GroupBy.TOUCHPOINT: Touchpoint, GroupBy.BRAND: Brand, GroupBy.SURVEY: Survey}
     if model := models.get(group_by):
         rows = db.session.execute(select(model.id, model.key, model.name).where(model.id.in_(known)))
         known |= {row.id: (row.key, row.name) for row in rows} | ({0: ("none", "None")} if 0 in known else {})
+    elif group_by is GroupBy.TIER and "" in known:
+        known[""] = ("none", "None")
     elif group_by is GroupBy.VERSION:
         query = select(SurveyVersion.id, Survey.key, SurveyVersion.number).join(Survey)
         for row in db.session.execute(query.where(SurveyVersion.id.in_(known))):

@@ -14,7 +14,8 @@ from customers.models import Brand, ImportRun
 
 
 class Rollup(Model):
-    """Count of one score on one day (in the brand's zone). 0 stands for "none" in the keys that may be absent."""
+    """Count of one score on one day (in the brand's zone). 0 or "" stands for "none" in the keys
+    that may be absent."""
 
     __tablename__ = "rollup"
     __table_args__ = (
@@ -30,6 +31,7 @@ class Rollup(Model):
     touchpoint_id: Mapped[int] = mapped_column(primary_key=True)
     channel: Mapped[str] = mapped_column(primary_key=True)
     language: Mapped[str] = mapped_column(primary_key=True)
+    tier: Mapped[str] = mapped_column(primary_key=True)
     team_id: Mapped[int] = mapped_column(primary_key=True)
     kind: Mapped[str] = mapped_column(
         primary_key=True
@@ -52,6 +54,7 @@ class Move(Model):
     touchpoint_id: Mapped[int] = mapped_column(primary_key=True)
     channel: Mapped[str] = mapped_column(primary_key=True)
     language: Mapped[str] = mapped_column(primary_key=True)
+    tier: Mapped[str] = mapped_column(primary_key=True)
     route: Mapped[str] = mapped_column(primary_key=True)
     was: Mapped[str] = mapped_column(primary_key=True)
     became: Mapped[str] = mapped_column(primary_key=True)
@@ -71,8 +74,24 @@ class Invited(Model):
     touchpoint_id: Mapped[int] = mapped_column(primary_key=True)
     channel: Mapped[str] = mapped_column(primary_key=True)
     language: Mapped[str] = mapped_column(primary_key=True)
+    tier: Mapped[str] = mapped_column(primary_key=True)
     outcome: Mapped[str] = mapped_column(primary_key=True)
     reason: Mapped[str] = mapped_column(primary_key=True)
+    count: Mapped[int] = mapped_column(default=0)
+
+
+class Met(Model):
+    """Count of one day's interactions at a touchpoint by status: completed, or started and left half-done.
+
+    Counted anew by insights.interactions while it can still change.
+    """
+
+    __tablename__ = "rollup_interaction"
+    day: Mapped[date] = mapped_column(primary_key=True)
+    brand_id: Mapped[int] = mapped_column(primary_key=True)
+    touchpoint_id: Mapped[int] = mapped_column(primary_key=True)
+    tier: Mapped[str] = mapped_column(primary_key=True)
+    status: Mapped[str] = mapped_column(primary_key=True)
     count: Mapped[int] = mapped_column(default=0)
 
 

@@ -126,6 +126,7 @@ def _restrictions(asked: Asked) -> Iterable[ColumnElement[bool]]:
         (Invited.brand_id, asked.brand_ids),
         (Invited.channel, asked.channels),
         (Invited.language, asked.languages),
+        (Invited.tier, asked.tiers),
     ):
         if wanted:
             yield column.in_(wanted)
@@ -133,12 +134,13 @@ def _restrictions(asked: Asked) -> Iterable[ColumnElement[bool]]:
 
 # Counting
 
-_KEY: Final = "day, brand_id, survey_id, touchpoint_id, channel, language, outcome, reason"
+_KEY: Final = "day, brand_id, survey_id, touchpoint_id, channel, language, tier, outcome, reason"
 _COUNT: Final = text(f"""
     INSERT INTO rollup_invited ({_KEY}, count)
     SELECT {_KEY}, count(*) FROM (
         SELECT (i.created_at AT TIME ZONE b.zone)::date AS day, b.id AS brand_id, i.survey_id,
                coalesce(i.touchpoint_id, 0) AS touchpoint_id, i.channel, i.language,
+               coalesce(c.tier, '') AS tier,
                CASE WHEN i.state = 'skipped' THEN 'skipped'
                     WHEN r.state = 'complete' THEN 'complete'
                     WHEN r.state = 'screened_out' THEN 'screened_out'
@@ -155,13 +157,16 @@ _COUNT: Final = text(f"""
         JOIN brand b ON b.id = coalesce(t.brand_id, s.brand_id)
         LEFT JOIN response r ON r.invitation_id = i.id
         LEFT JOIN message m ON m.id = i.message_id
+        LEFT JOIN customer c ON c.id = i.customer_id
         WHERE i.outcome_check_id IS NULL AND i.created_at >= CAST(:start AS date) - interval '1 day'
               AND i.created_at < CAST(:end AS date) + interval '2 days'
         UNION ALL
-        SELECT (d.decided_at AT TIME ZONE b.zone)::date, b.id, 0, t.id, '', '', 'skipped', d.rule
+        SELECT (d.decided_at AT TIME ZONE b.zone)::date, b.id, 0, t.id, '', '', coalesce(c.tier, ''),
+               'skipped', d.rule
         FROM decision d
         JOIN interaction x ON x.id = d.interaction_id
         JOIN touchpoint t ON t.id = x.touchpoint_id
+        LEFT JOIN customer c ON c.id = x.customer_id
         JOIN brand b ON b.id = t.brand_id
         WHERE d.outcome = 'skipped' AND d.decided_at >= CAST(:start AS date) - interval '1 day'
               AND d.decided_at < CAST(:end AS date) + interval '2 days'

@@ -1,6 +1,7 @@
 """How recovery goes: the figures over the cases opened in a period, each with its formula. Imported cases are left out.
 
-Restricted by brand, touchpoint and language; a case has neither a survey's channel nor a metric of its own.
+Restricted by brand, touchpoint, language and the tier that its customer has today; a case has neither a survey's
+channel nor a metric of its own.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from sqlalchemy.dialects.postgresql import distinct_on
 from sqlalchemy.orm import aliased
 
 from core.db import db
-from customers.models import Brand
+from customers.models import Brand, Customer
 from feedback import policies
 from feedback.models import OPEN_STATES, Case, OutcomeCheck, OutcomeState, Promise, PromiseState, Resolution
 from incentives.models import Programme, Reward, RewardState, Trigger
@@ -279,3 +280,5 @@ def _cohort(asked: Asked) -> Iterable[ColumnElement[bool]]:
         yield Case.touchpoint_id.in_(asked.touchpoint_ids)
     if asked.languages:
         yield Case.language.in_(asked.languages)
+    if asked.tiers:
+        yield Case.customer_id.in_(select(Customer.id).where(Customer.tier.in_(asked.tiers)))

@@ -15,8 +15,9 @@ BATCH: Final = 5000
 # A response's day is its brand's. Each scored question counts: the main one in columns, further ones in `scores`.
 _SCORED: Final = """
     SELECT (r.answered_at AT TIME ZONE b.zone)::date AS day, r.brand_id, r.survey_id, r.version_id, s.question,
-           s.metric, coalesce(r.touchpoint_id, 0) AS touchpoint_id, r.channel, r.language, 0 AS team_id,
-           CASE WHEN r.outcome_check_id IS NULL THEN 'first' ELSE 'outcome' END AS kind, s.score, count(*) AS count
+           s.metric, coalesce(r.touchpoint_id, 0) AS touchpoint_id, r.channel, r.language, coalesce(r.tier, '') AS tier,
+           0 AS team_id, CASE WHEN r.outcome_check_id IS NULL THEN 'first' ELSE 'outcome' END AS kind, s.score,
+           count(*) AS count
     FROM {source} r JOIN brand b ON b.id = r.brand_id
     CROSS JOIN LATERAL (
         SELECT r.question, r.metric, r.score WHERE r.score IS NOT NULL
@@ -24,10 +25,11 @@ _SCORED: Final = """
         SELECT f.key, f.value ->> 'metric', CAST(f.value ->> 'score' AS smallint) FROM jsonb_each(r.scores) f
     ) s (question, metric, score)
     {where}
-    GROUP BY 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12
+    GROUP BY 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13
 """
 _KEY: Final = (
-    "day, brand_id, survey_id, version_id, question, metric, touchpoint_id, channel, language, team_id, kind, score"
+    "day, brand_id, survey_id, version_id, question, metric, touchpoint_id, channel, language, tier, team_id, kind,"
+    " score"
 )
 _COLUMNS: Final = f"{_KEY}, count"
 
@@ -47,7 +49,7 @@ def _band_of(metric: str, score: str) -> str:
 # later than they were given (p.id > r.id) make no pair, so that a fold and a rebuild count the same.
 _MOVED: Final = """
     SELECT (r.answered_at AT TIME ZONE b.zone)::date AS day, r.brand_id, r.survey_id, r.metric,
-           coalesce(r.touchpoint_id, 0) AS touchpoint_id, r.channel, r.language,
+           coalesce(r.touchpoint_id, 0) AS touchpoint_id, r.channel, r.language, coalesce(r.tier, '') AS tier,
            CASE WHEN r.outcome_check_id IS NULL THEN 'later' ELSE 'recovery' END AS route,
            CASE WHEN before.score IS NULL THEN 'negative' ELSE {was} END AS was, {became} AS became, count(*) AS count
     FROM {{source}} r JOIN brand b ON b.id = r.brand_id
@@ -61,15 +63,18 @@ _MOVED: Final = """
         LIMIT 1
     ) before ON true
     WHERE r.score IS NOT NULL AND (before.score IS NOT NULL OR r.outcome_check_id IS NOT NULL) {{where}}
-    GROUP BY 1, 2, 3, 4, 5, 6, 7, 8, 9, 10
+    GROUP BY 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11
 """.format(was=_band_of("r.metric", "before.score"), became=_band_of("r.metric", "r.score"))  # noqa: S608  # constants
-_MOVE_KEY: Final = "day, brand_id, survey_id, metric, touchpoint_id, channel, language, route, was, became"
+_MOVE_KEY: Final = "day, brand_id, survey_id, metric, touchpoint_id, channel, language, tier, route, was, became"
 
 _FOLD: Final = text(f"""
     WITH batch AS (
         SELECT id FROM response WHERE folded_at IS NULL ORDER BY id LIMIT :limit FOR UPDATE SKIP LOCKED
     ), taken AS (
-        UPDATE response SET folded_at = :now FROM batch WHERE response.id = batch.id RETURNING response.*
+        UPDATE response
+        SET folded_at = :now,
+            tier = coalesce(response.tier, (SELECT c.tier FROM customer c WHERE c.id = response.customer_id))
+        FROM batch WHERE response.id = batch.id RETURNING response.*
     ), counted AS ({_SCORED.format(source="taken", where="")}
     ), moved AS ({_MOVED.format(source="taken", where="")}
     ), put AS (

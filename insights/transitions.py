@@ -64,6 +64,7 @@ def _restrictions(asked: Asked) -> Iterable[ColumnElement[bool]]:
         (Move.brand_id, asked.brand_ids),
         (Move.channel, asked.channels),
         (Move.language, asked.languages),
+        (Move.tier, asked.tiers),
     ):
         if wanted:
             yield column.in_(wanted)

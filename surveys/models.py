@@ -122,6 +122,7 @@ class Invitation(Model):
         ),
         Index("uq_invitation_outcome_check", "outcome_check_id", unique=True),
         Index("ix_invitation_created_at", "created_at", postgresql_using="brin"),  # days are counted anew
+        Index("ix_invitation_expires_at", "expires_at", postgresql_using="brin"),
     )
     id: Mapped[Id]
     public_id: Mapped[PublicId]
@@ -187,6 +188,7 @@ class Response(Model):
     )  # of an outcome check: the first answer
     channel: Mapped[str]
     language: Mapped[str]
+    tier: Mapped[str | None]  # the customer's when the roll-ups took it in; kept, so that a rebuild counts the same
     state: Mapped[str]
     metric: Mapped[str | None]
     question: Mapped[str | None]

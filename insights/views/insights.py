@@ -42,7 +42,8 @@ def show() -> str:
         ],
         channels=[(each, words.channel(each)) for each in offered.channels],
         languages=[(each, language_name(each)) for each in offered.languages],
-        clear_href=url_for(".show", **filters.with_(touchpoint="", brand="", channel="", language="").args),
+        tiers=[(each, each) for each in _with(offered.tiers, filters.tier)],
+        clear_href=url_for(".show", **filters.with_(**dict.fromkeys(asking.WORDS, "")).args),
         words=words,
         figure=found.report.figure,
         compared=_compared(found, filters),
@@ -94,6 +95,11 @@ def _compared(found: Overview, filters: Filters) -> str:
     if found.earlier is None or found.difference is None:
         return ""
     return words.compared(found.report.figure, found.earlier.figure, found.difference, filters.compare)
+
+
+def _with(offered: list[str], chosen: str) -> list[str]:
+    """Return what is offered, and what was chosen elsewhere: a filter without rows in this period stays visible."""
+    return [*offered, chosen] if chosen and chosen not in offered else offered
 
 
 def _periods(filters: Filters) -> list[dict[str, Any]]:

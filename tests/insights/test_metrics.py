@@ -61,11 +61,12 @@ def test_an_outcome_checks_answer_is_no_part_of_the_headline(shop: Shop) -> None
     [
         {"languages": ("en",)},
         {"channels": ("email",)},
+        {"tiers": ("Summit",)},
     ],
 )
 def test_restrictions_leave_others_out(shop: Shop, narrowed: dict[str, tuple[str, ...]]) -> None:
-    shop.answer([9, 9])
-    shop.answer([1], language="ar", channel="link")
+    shop.answer([9, 9], tier="Summit")
+    shop.answer([1], language="ar", channel="link", tier="Trail")
     fold()
 
     assert metrics.report(shop.asked(**narrowed)).figure.n == 2

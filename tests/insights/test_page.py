@@ -78,6 +78,31 @@ def test_filters_narrow_and_stay_in_every_link(client: Client, shop: Shop) -> No
     assert '<option value="ar" selected>' in html
 
 
+def test_a_tier_narrows_every_figure_and_the_export(client: Client, shop: Shop) -> None:
+    shop.answer([10] * 31, tier="Summit", comment="Fine.")
+    shop.answer([0] * 77, tier="Trail", comment="Never again.")
+    fold()
+
+    html = page(client, "/insights?tier=Summit")
+    rows = list(csv.DictReader(io.StringIO(client.get("/insights.csv?tier=Summit").text.removeprefix("\ufeff"))))
+
+    assert "31 answers." in html
+    assert '<option value="Summit" selected>' in html
+    assert "Never again." not in html
+    assert (rows[0]["n"], rows[0]["value"]) == ("31", "100.0")
+
+
+def test_an_unknown_tier_finds_nothing_and_stays_to_be_cleared(client: Client, shop: Shop) -> None:
+    shop.answer([10] * 31, tier="Summit")
+    fold()
+
+    html = page(client, "/insights?tier=Moon")
+
+    assert "There are 0 answers in this period." in html
+    assert '<option value="Moon" selected>' in html
+    assert "Clear filters" in html
+
+
 @pytest.mark.parametrize(
     "address",
     [

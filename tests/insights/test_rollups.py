@@ -168,6 +168,44 @@ def test_both_answers_in_one_fold_move_once(shop: Shop, hanna: Customer) -> None
     assert moved() == {("later", "negative", "positive"): 1, ("later", "positive", "negative"): 1}
 
 
+def tiers() -> dict[tuple[str, int], int]:
+    return {
+        (tier, score): count
+        for tier, score, count in db.session.execute(select(Rollup.tier, Rollup.score, Rollup.count))
+    }
+
+
+def test_an_answer_counts_under_the_tier_that_its_customer_had_when_it_was_taken_in(shop: Shop) -> None:
+    summit = make_customer(tier="Summit")
+    shop.answer([9, 9], customer_id=summit.id)
+    shop.answer([3], customer_id=make_customer().id)
+    shop.answer([4])
+
+    fold()
+
+    assert tiers() == {("Summit", 9): 2, ("", 3): 1, ("", 4): 1}
+
+
+def test_a_customer_who_moves_up_a_tier_takes_no_earlier_answer_along_not_even_in_a_rebuild(shop: Shop) -> None:
+    customer = make_customer(tier="Trail")
+    shop.answer([2], on=YESTERDAY, customer_id=customer.id)
+    fold()
+    customer.tier = "Summit"
+    shop.answer([9], on=TODAY, customer_id=customer.id)
+    fold()
+    before, moves = tiers(), db.session.execute(select(Move.tier, Move.was, Move.became)).all()
+
+    rollups.rebuild(YESTERDAY)
+    rollups.rebuild(TODAY)
+
+    assert tiers() == before == {("Trail", 2): 1, ("Summit", 9): 1}
+    assert (
+        moves
+        == db.session.execute(select(Move.tier, Move.was, Move.became)).all()
+        == [("Summit", "negative", "positive")]
+    )
+
+
 def test_another_metric_is_no_move(shop: Shop, hanna: Customer) -> None:
     shop.answer([2], on=YESTERDAY, customer_id=hanna.id)
     shop.answer([5], on=TODAY, customer_id=hanna.id, metric="csat")
