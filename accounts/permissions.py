@@ -55,12 +55,13 @@ MARKETER: Final = EVERYBODY | {
     "insights.export",
     "surveys.see",
     "surveys.edit",
+    "wordings.declare",
     "incentives.see",
     "incentives.edit",
     "messages.see",
     "settings.see",
 }
-ANALYST: Final = EVERYBODY | {"insights.see", "insights.export", "surveys.see", "incentives.see"}
+ANALYST: Final = EVERYBODY | {"insights.see", "insights.export", "surveys.see", "wordings.declare", "incentives.see"}
 ADMIN: Final = (
     AGENT
     | LEAD

@@ -46,7 +46,7 @@ def trend(found: Trend, metric: Metric) -> charts.Trend:
     days = [each.day for each in found.moments]
     events = [
         (_position(change.day, days), _("New wording, %(day)s", day=formats.day(change.day, "plain")))
-        for change in found.changes
+        for change in found.breaks
         if days and days[0] < change.day <= days[-1]
     ]
     return charts.trend(

@@ -14,8 +14,7 @@ from core.db import db
 from customers.models import Brand
 from insights import metrics
 from insights.metrics import Asked
-from surveys import scoring, versions
-from surveys.definition import Definition
+from surveys import changes, scoring, versions, wordings
 from surveys.models import Survey, SurveyVersion
 from surveys.scoring import Difference, Figure
 
@@ -26,11 +25,16 @@ _MOST_POINTS: Final = 27
 
 @dataclass(frozen=True)
 class Change:
-    """From `day` on a survey's scored question reads differently: version `number` began."""
+    """From `day` on a survey's scored question reads differently: version `number` began.
+
+    `equivalent` where somebody declared both wordings the same: the line goes on.
+    """
 
     day: date
     survey: str
     number: int
+    key: str = ""  # the survey's
+    equivalent: bool = False
 
 
 @dataclass(frozen=True)
@@ -48,6 +52,11 @@ class Trend:
     changes: list[Change]
 
     @property
+    def breaks(self) -> list[Change]:
+        """The changes at which the line starts anew."""
+        return [change for change in self.changes if not change.equivalent]
+
+    @property
     def told(self) -> list[Moment]:
         """The moments with thirty answers or more."""
         return [moment for moment in self.moments if not moment.figure.few]
@@ -58,18 +67,18 @@ class Trend:
         if not self.told:
             return None
         newest = self.told[-1]
-        since = max((change.day for change in self.changes), default=date.min)
+        since = max((change.day for change in self.breaks), default=date.min)
         apart = (moment for moment in self.told if moment.day >= since + timedelta(days=WINDOW_DAYS - 1))
-        oldest = next(apart if self.changes else iter(self.told), newest)
+        oldest = next(apart if self.breaks else iter(self.told), newest)
         if newest.day - oldest.day < timedelta(days=WINDOW_DAYS):
             return None
         return scoring.difference(newest.figure, oldest.figure)
 
 
 def trend(asked: Asked) -> Trend:
-    """Return the trend of a period in two statements: about every step a moment, at most 27 of them."""
-    changes = wording_changes(asked)
-    days = [change.day for change in changes]
+    """Return the trend of a period in three statements: about every step a moment, at most 27 of them."""
+    found_changes = wording_changes(asked)
+    days = [change.day for change in found_changes if not change.equivalent]
     step = max(-(-(asked.end - asked.start).days // (_MOST_POINTS - 1)), 1)
     step = step if step <= 2 else -(-step // 7) * 7  # whole weeks: every window holds each weekday equally often
     found = metrics.rolling(asked, days=WINDOW_DAYS, step=step, breaks=days)
@@ -77,17 +86,17 @@ def trend(asked: Asked) -> Trend:
     for end, figure in found:
         moments.append(Moment(end, figure, before is not None and any(before < day <= end for day in days)))
         before = end
-    return Trend(moments, changes)
+    return Trend(moments, found_changes)
 
 
 def wording_changes(asked: Asked) -> list[Change]:
     """Return where in the period, or in the 28 days before it, a version began whose scored question reads differently.
 
-    One statement; definitions are parsed once per process.
+    Two statements; definitions are parsed once per process.
     """
     older, day = aliased(SurveyVersion), cast(func.timezone(Brand.zone, SurveyVersion.published_at), SqlDate)
     query = (
-        select(day, Survey.name, SurveyVersion.number, SurveyVersion.id, older.id)
+        select(day, Survey.name, Survey.key, SurveyVersion.number, SurveyVersion.id, older.id)
         .join(Survey, Survey.id == SurveyVersion.survey_id)
         .join(Brand, Brand.id == Survey.brand_id)
         .join(older, and_(older.survey_id == SurveyVersion.survey_id, older.number == SurveyVersion.number - 1))
@@ -100,14 +109,13 @@ def wording_changes(asked: Asked) -> list[Change]:
     if asked.brand_ids:
         query = query.where(Survey.brand_id.in_(asked.brand_ids))
     found = db.session.execute(query).all()
+    declared = wordings.standing([row[4] for row in found])
     return [
-        Change(began, name, number)
-        for began, name, number, new_id, old_id in reversed(found)
-        if _asks(versions.definition_of(new_id), asked.metric) != _asks(versions.definition_of(old_id), asked.metric)
+        Change(began, name, number, key, equivalent=(new_id, asked.metric) in declared)
+        for began, name, key, number, new_id, old_id in reversed(found)
+        if _wording(new_id, asked.metric) != _wording(old_id, asked.metric)
     ]
 
 
-def _asks(definition: Definition, metric: str) -> list[tuple[str, dict[str, str]]]:
-    """Return the wordings under which a definition asks for a metric; a version without it asks for none."""
-    scored = [definition.main, *definition.further_scored]
-    return [(each.key, dict(each.text)) for each in scored if each is not None and each.metric == metric]
+def _wording(version_id: int, metric: str) -> list[tuple[str, dict[str, str]]]:
+    return changes.wording_of(versions.definition_of(version_id), metric)

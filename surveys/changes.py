@@ -43,6 +43,13 @@ def reworded(old: Definition, new: Definition) -> list[str]:
     return sorted(key for key in before.keys() | after.keys() if before.get(key) != after.get(key))
 
 
+def wording_of(asked: Definition, metric: str) -> list[tuple[str, dict[str, str]]]:
+    """Return the words in which a definition asks for a metric, by question; nothing where it does not."""
+    return [
+        (each.key, dict(each.text)) for each in asked.questions if isinstance(each, Scale) and each.metric == metric
+    ]
+
+
 def _scored(asked: Definition) -> dict[str, tuple[str, dict[str, str]]]:
     return {each.key: (each.kind, dict(each.text)) for each in asked.questions if isinstance(each, Scale)}
 

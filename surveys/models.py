@@ -52,6 +52,33 @@ class SurveyVersion(Model):
     survey: Mapped[Survey] = relationship()
 
 
+class Equivalence(Model):
+    """Somebody's word that, from `version_id` on, a scored question asks the same as in the version before it.
+
+    Trends go on over such a change of wording. Withdrawn, it stays as a row that counts no more.
+    """
+
+    __tablename__ = "wording_equivalence"
+    __table_args__ = (
+        Index(
+            "uq_wording_equivalence_standing",
+            "version_id",
+            "metric",
+            unique=True,
+            postgresql_where=text("withdrawn_at IS NULL"),
+        ),
+    )
+    id: Mapped[Id]
+    survey_id: Mapped[int] = mapped_column(ForeignKey("survey.id"))
+    version_id: Mapped[int] = mapped_column(ForeignKey("survey_version.id"))
+    metric: Mapped[str]  # whose question of both versions is meant: nps, csat or ces
+    why: Mapped[str]  # what makes them the same, in words
+    declared_at: Mapped[datetime]
+    declared_by: Mapped[str]
+    withdrawn_at: Mapped[datetime | None]
+    withdrawn_by: Mapped[str | None]
+
+
 class InvitationRule(Model):
     """When a touchpoint's interactions are asked about, and with which survey."""
 

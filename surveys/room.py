@@ -15,7 +15,7 @@ from surveys import (  # imported so that migrations know the tables, the outbox
     reactions,  # noqa: F401
     ruling,
 )
-from surveys.views import drafts, library, public, staff, touchpoints
+from surveys.views import drafts, library, public, staff, touchpoints, wordings
 
 
 def init_app(app: Flask) -> None:
@@ -25,6 +25,7 @@ def init_app(app: Flask) -> None:
     app.register_blueprint(staff.blueprint)
     app.register_blueprint(library.blueprint)
     app.register_blueprint(drafts.blueprint)
+    app.register_blueprint(wordings.blueprint)
     app.register_blueprint(touchpoints.blueprint)
     brands.main_surveys_told_by(ruling.main_surveys)
     frame.add(frame.Entry("survey_books.index", _l("Surveys"), "form", "surveys.see", 50))

@@ -62,6 +62,7 @@ WHO = {
     "staff.manage": "admin",
     "surveys.edit": "admin marketer",
     "surveys.see": "admin lead marketer analyst",
+    "wordings.declare": "admin marketer analyst",
     "work.see": "admin",
 }
 # With the rows of `arguments` behind them, these show a page and not a 404.

@@ -15,15 +15,18 @@ from accounts import history, visibility
 from core import access, clock, editing, i18n, security
 from core.db import db
 from customers.models import Touchpoint
-from surveys import changes, definition, pages, versions
+from surveys import changes, definition, pages, versions, wordings
 from surveys.definition import Definition
 from surveys.kinds import Scale
-from surveys.models import InvitationRule, Survey, SurveyVersion
+from surveys.models import Equivalence, InvitationRule, Survey, SurveyVersion
 from surveys.pages import Address
+from surveys.scoring import Metric
 from surveys.views import loading
 from surveys.views.lines import lines_of
+from surveys.wording_form import WordingForm
 
 blueprint = Blueprint("survey_books", __name__)
+Wording = list[tuple[str, dict[str, str]]]  # a question's key, its words by language
 
 
 @dataclass(frozen=True)
@@ -34,6 +37,19 @@ class Entry:
     number: int | None
     has_draft: bool
     rules: list[InvitationRule]
+
+
+@dataclass(frozen=True)
+class Rewording:
+    """A score that a version asks for in other words than version `number`; what is declared of it, by whom."""
+
+    metric: Metric
+    number: int
+    was: Wording
+    became: Wording
+    declared: Equivalence | None
+    by: str
+    form: WordingForm
 
 
 @blueprint.get("/surveys")
@@ -53,14 +69,20 @@ def index() -> str:
 def show(key: str) -> Response:
     """Read one version of a survey, with its page as a customer sees it."""
     survey = loading.survey_of(key)
+    return page(survey, loading.chosen(loading.versions_of(survey)))
+
+
+def page(
+    survey: Survey, version: SurveyVersion, *, wording: WordingForm | None = None, metric: str = "", status: int = 200
+) -> Response:
+    """Return the page of one version; `wording` is a filled form about the question of `metric`."""
     known = loading.versions_of(survey)
-    version = loading.chosen(known)
     current = next((each for each in known if each.published_at), None)
     asked = definition.parse(version.definition)
     language = asked.language(request.args.get("language"))
     is_draft = version.published_at is None
     before = versions.definition_of(current.id) if current and is_draft else None
-    page = render_template(
+    html = render_template(
         "surveys/show.html",
         survey=survey,
         versions=known,
@@ -75,10 +97,11 @@ def show(key: str) -> Response:
         languages=[i18n.LANGUAGES[code] for code in asked.languages],
         scores=_samples(asked),
         score=request.args.get("score", ""),
+        rewordings=_rewordings(version, wording, metric),
         rules=_rules([survey.id]).get(survey.id, []),
         now=clock.now(),
     )
-    return loading.with_frame(page)
+    return loading.with_frame(html, status)
 
 
 @blueprint.get("/surveys/<key>/preview")
@@ -110,6 +133,27 @@ def publish(key: str) -> Response:
     db.session.commit()
     flash(_("Version %(number)s is live. New invitations ask it.", number=version.number), "success")
     return redirect(url_for("survey_books.show", key=key), 303)
+
+
+def _rewordings(version: SurveyVersion, filled: WordingForm | None, metric: str) -> list[Rewording]:
+    """Return the scores that a published version asks for in other words than the one before it."""
+    found, older = wordings.reworded(version), wordings.before(version)
+    if not found or older is None:
+        return []
+    declared = wordings.standing([version.id])
+    was, now = versions.definition_of(older.id), versions.definition_of(version.id)
+    return [
+        Rewording(
+            each,
+            older.number,
+            changes.wording_of(was, each),
+            changes.wording_of(now, each),
+            declared.get((version.id, each)),
+            history.name_of(declared[version.id, each].declared_by) if (version.id, each) in declared else "",
+            filled if filled is not None and each == metric else WordingForm(formdata=None, prefix=each),
+        )
+        for each in found
+    ]
 
 
 def _numbers(survey_ids: list[int]) -> dict[int, tuple[int | None, bool]]:

@@ -9,7 +9,8 @@ from insights import journey, pictures, rollups, trends, words
 from insights.asking import Compare
 from insights.journey import Place, Stop
 from insights.trends import Moment, Trend
-from surveys import scoring, versions
+from surveys import scoring, versions, wordings
+from surveys.models import Equivalence
 from surveys.scoring import Metric
 from tests.factories import make_touchpoint
 from tests.insights.conftest import TODAY, Shop
@@ -67,6 +68,39 @@ def test_the_line_starts_anew_and_its_mark_is_drawn(shop: Shop) -> None:
     assert TODAY - timedelta(days=10) <= broken[0].day < TODAY - timedelta(days=8)
     assert broken[0].figure.n <= 4, "answers to the older wording are in no window after it"
     assert [mark.text for mark in drawing.marks] == ["New wording, 21 Mar"]
+
+
+def test_declared_equivalent_the_line_goes_on_and_is_not_marked(shop: Shop) -> None:
+    publish(shop, 10, wording="Would you tell a friend about {brand}?")
+    daily(shop, 60)
+    newer = versions.current(shop.survey.id)
+    wordings.declare(shop.survey, newer, Metric.NPS, why="The same.", by="staff:1", now=clock.now())
+
+    found = trends.trend(shop.asked())
+    drawing = pictures.trend(found, Metric.NPS)
+
+    assert [change.equivalent for change in found.changes] == [True]
+    assert not any(moment.breaks for moment in found.moments)
+    assert all(moment.figure.n == 56 for moment in found.moments), "every window holds its 28 days"
+    assert drawing.marks == []
+
+
+def test_a_declaration_about_one_score_leaves_another_ones_break(shop: Shop) -> None:
+    publish(shop, 10, wording="Would you tell a friend about {brand}?")
+    newer = versions.current(shop.survey.id)
+    db.session.add(
+        Equivalence(
+            survey_id=shop.survey.id,
+            version_id=newer.id,
+            metric="csat",
+            why="Another.",
+            declared_at=clock.now(),
+            declared_by="staff:1",
+        )
+    )
+    db.session.flush()
+
+    assert [change.equivalent for change in trends.wording_changes(shop.asked())] == [False]
 
 
 def test_a_year_has_at_most_27_moments_whole_weeks_apart(shop: Shop) -> None:
