@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final
 
-from sqlalchemy import Select, func, literal, select, text, update
+from sqlalchemy import Select, delete, func, literal, select, text, update
 from sqlalchemy.dialects.postgresql import JSONB, insert
 from sqlalchemy.orm import joinedload
 
@@ -36,6 +36,7 @@ EXPIRE_BATCH: Final = 500
 INVITED: Final = "invited"
 DELAYED: Final = "delayed"
 SKIPPED: Final = "skipped"
+STARTED: Final = "started"  # an interaction that was left half-done
 
 
 # Deciding
@@ -44,9 +45,11 @@ SKIPPED: Final = "skipped"
 def decide(interactions: Sequence[Interaction], *, now: datetime) -> list[Decision]:
     """Decide for each interaction whether its customer is asked; return the decisions in the same order.
 
-    A decision once made stands: asked again, it is returned as it was. At most ten statements, however many there are.
+    A decision once made stands: asked again, it is returned as it was. Only what was skipped while it was half-done is
+    decided anew once it is completed. At most eleven statements, however many there are.
     """
     known = _decided([interaction.id for interaction in interactions])
+    _forget_half_done(interactions, known)
     fresh = {each.id: each for each in interactions if each.id not in known}
     if fresh:
         judged = _judge_all(list(fresh.values()), now=now)
@@ -73,6 +76,20 @@ class Judged:
 def _decided(interaction_ids: Iterable[int]) -> dict[int, Decision]:
     query = select(Decision).where(Decision.interaction_id.in_(list(interaction_ids)))
     return {decision.interaction_id: decision for decision in db.session.scalars(query)}
+
+
+def _forget_half_done(interactions: Sequence[Interaction], known: dict[int, Decision]) -> None:
+    """Drop the decisions that skipped, as half-done, what has been completed since."""
+    done = {each.id for each in interactions if each.status == "completed"}
+    stale = [
+        decision.id
+        for decision in known.values()
+        if decision.interaction_id in done and decision.outcome == SKIPPED and decision.inputs.get("status") == STARTED
+    ]
+    if stale:
+        gone = db.session.scalars(delete(Decision).where(Decision.id.in_(stale)).returning(Decision.interaction_id))
+        for interaction_id in gone.all():
+            db.session.expunge(known.pop(interaction_id))
 
 
 def _judge_all(interactions: Sequence[Interaction], *, now: datetime) -> list[Judged]:
@@ -179,6 +196,7 @@ def _inputs(facts: Facts) -> dict[str, Any]:
     """Return what was looked at: codes and numbers, no personal text."""
     rule, customer = facts.rule, facts.customer
     inputs: dict[str, Any] = {"suppressed": facts.is_suppressed, "holds": facts.holds, "sample": facts.sample}
+    inputs["status"] = facts.interaction.status
     if rule:
         inputs |= {
             "rule": rule.key,

@@ -90,7 +90,7 @@ def judge(facts: Facts) -> Reason:
 
 
 def judge_again(facts: Facts) -> Reason:
-    """The same at the moment of sending: what may have changed since. Age, sampling and conditions were decided."""
+    """The same at the moment of sending: what may have changed since. Age, sampling, other conditions were decided."""
     return next(filter(None, (rule(facts) for rule in AT_SENDING)), Reason.INVITED)
 
 
@@ -122,6 +122,16 @@ def _meets_conditions(facts: Facts) -> Reason | None:
     if not tree or conditions.evaluate(conditions.parse(tree), _asked_about(facts)):
         return None
     return Reason.CONDITIONS
+
+
+def is_still_half_done(facts: Facts) -> Reason | None:
+    """Who has completed meanwhile what a rule asks about as left half-done is not asked why it stopped."""
+    tree = facts.rule.conditions if facts.rule else None
+    if not tree or facts.interaction.status != "completed":
+        return None
+    condition, now = conditions.parse(tree), _asked_about(facts)
+    met_before = conditions.evaluate(condition, {**now, "status": "started"})
+    return Reason.CONDITIONS if met_before and not conditions.evaluate(condition, now) else None
 
 
 def _asked_about(facts: Facts) -> Mapping[str, Any]:
@@ -166,6 +176,7 @@ def is_out_of_quarantine(facts: Facts) -> Reason | None:
 
 AT_SENDING: Final[tuple[Rule, ...]] = (
     has_address,
+    is_still_half_done,
     has_consent,
     is_not_suppressed,
     holds_nothing,

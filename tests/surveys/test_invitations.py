@@ -199,6 +199,49 @@ def test_conditions_pick_the_interactions(rule: InvitationRule) -> None:
     assert decide_one(rule, attributes={"reason": "advice"}).rule == Reason.CONDITIONS
 
 
+def test_what_was_skipped_half_done_is_decided_anew_once_it_is_completed(rule: InvitationRule) -> None:
+    rule.conditions = {"field": "status", "op": "==", "value": "completed"}
+    order = make_interaction(rule.touchpoint, make_customer(), status="started")
+    [left] = invitations.decide([order], now=clock.now())
+    left_told = (left.outcome, left.rule)
+    order.status = "completed"
+
+    [done] = invitations.decide([order], now=clock.now())
+    [again] = invitations.decide([order], now=clock.now())
+
+    assert left_told == ("skipped", Reason.CONDITIONS)
+    assert done.outcome == "invited"
+    assert again is done
+    assert db.session.scalar(select(func.count()).select_from(Invitation)) == 1
+
+
+def test_what_was_skipped_when_completed_stays_skipped(rule: InvitationRule) -> None:
+    rule.conditions = {"field": "status", "op": "==", "value": "started"}
+    order = make_interaction(rule.touchpoint, make_customer())
+
+    first, second = (invitations.decide([order], now=clock.now())[0] for _ in range(2))
+
+    assert first is second
+    assert first.rule == Reason.CONDITIONS
+
+
+@pytest.mark.parametrize(
+    ("status", "state"), [("completed", InvitationState.SKIPPED), ("started", InvitationState.SENT)]
+)
+def test_who_completed_it_meanwhile_is_not_asked_why_it_was_left(
+    rule: InvitationRule, status: str, state: InvitationState
+) -> None:
+    rule.conditions = {"field": "status", "op": "==", "value": "started"}
+    basket = make_interaction(rule.touchpoint, make_customer(), status="started")
+    invitations.decide([basket], now=clock.now())
+    basket.status = status
+    db.session.commit()
+
+    send_due()
+
+    assert len(invitations_in(state)) == 1
+
+
 def test_a_second_invitation_within_the_quarantine_is_refused_and_says_from_when(rule: InvitationRule) -> None:
     customer = make_customer()
     decide_one(rule, customer)
