@@ -39,7 +39,7 @@ def record(
 def record_many(
     many: Sequence[tuple[InteractionData, Touchpoint, Customer | None]], *, now: datetime, import_id: int | None = None
 ) -> list[tuple[Interaction, bool]]:
-    """Keep many interactions, return them in order with whether each is new. At most four statements, however many.
+    """Keep many interactions, return them in order with whether each is new. At most five statements, however many.
 
     Told again, an interaction keeps what it was; only one that was left half-done is completed.
     """
@@ -58,10 +58,10 @@ def record_many(
             select(Interaction).where(keys.in_(list(rows))), execution_options={"populate_existing": True}
         )
     }
-    _complete(
+    finished = _complete(
         [kept[key] for key, row in rows.items() if row["status"] == "completed" and kept[key].status == "started"]
     )
-    _add_value([kept[key] for key in rows if kept[key].id in new])
+    _add_value([kept[key] for key in rows if kept[key].id in new and kept[key].status == "completed"] + finished)
     first: set[int] = set()
     answers = []
     for data, touchpoint, _customer in many:
@@ -91,13 +91,21 @@ def _row(
     }
 
 
-def _complete(interactions: Sequence[Interaction]) -> None:
-    for interaction in interactions:
-        interaction.status = "completed"
+def _complete(interactions: Sequence[Interaction]) -> list[Interaction]:
+    """Complete what was left half-done; return those that nobody else completed meanwhile."""
+    if not interactions:
+        return []
+    ids = [each.id for each in interactions]
+    statement = update(Interaction).where(Interaction.id.in_(ids), Interaction.status == "started")
+    changed = set(db.session.scalars(statement.values(status="completed").returning(Interaction.id)))
+    return [each for each in interactions if each.id in changed]
 
 
 def _add_value(interactions: Sequence[Interaction]) -> None:
-    """Add the money to the customers' totals, in one statement; a customer's total has the currency that came first."""
+    """Add the money of completed interactions to the customers' totals, in one statement; what was left brings none.
+
+    A customer's total has the currency that came first.
+    """
     totals: dict[int, dict[str, int]] = defaultdict(lambda: defaultdict(int))
     for interaction in interactions:
         if interaction.customer_id and interaction.value_minor and interaction.currency:

@@ -28,6 +28,7 @@ def lines(found: Overview) -> Iterator[tuple[Any, ...]]:
         yield ("answers", str(score), *period, count, count, "", "", "answers")
     yield from ((name, group, *period, *rest) for name, group, *rest in _recovery(found))
     yield from ((name, group, *period, *rest) for name, group, *rest in _rates(found))
+    yield from ((name, group, *period, *rest) for name, group, *rest in _happened(found))
     for row in found.moves:
         for became in row.counts:
             share = row.share(became)
@@ -60,6 +61,16 @@ def _rates(found: Overview) -> Iterable[tuple[Any, ...]]:
         yield ("bounced", rate.channel, rate.bounced, rate.bounced, "", "", "invitations")
     for reason, count in found.rates.skipped.items():
         yield ("skipped", reason, count, count, "", "", "interactions")
+
+
+def _happened(found: Overview) -> Iterable[tuple[Any, ...]]:
+    for each in found.happened:
+        key, n = each.place.key, each.interactions
+        yield ("interactions", key, n, n, "", "", "interactions")
+        yield ("left half-done", key, *_share(each.left))
+        yield ("cases opened", key, each.cases, each.cases, "", "", "cases")
+        for currency, value in each.at_stake.items():
+            yield ("value of their interactions", key, each.cases, value, "", "", f"{currency}, minor units")
 
 
 def _share(share: Share) -> tuple[Any, ...]:

@@ -83,7 +83,7 @@ class Invited(Model):
 class Met(Model):
     """Count of one day's interactions at a touchpoint by status: completed, or started and left half-done.
 
-    Counted anew by insights.interactions while it can still change.
+    Counted anew by insights.happenings while it can still change.
     """
 
     __tablename__ = "rollup_interaction"

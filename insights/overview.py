@@ -5,9 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
-from insights import comments, journey, metrics, rates, recovery, transitions, trends
+from insights import comments, happenings, journey, metrics, rates, recovery, transitions, trends
 from insights.asking import Choices, Filters, before
 from insights.comments import Comment
+from insights.happenings import Happened
 from insights.journey import Stop
 from insights.metrics import Asked, GroupBy, Report
 from insights.rates import Rates
@@ -29,6 +30,7 @@ class Overview:
     moves: list[transitions.Row]
     stops: list[Stop]
     lately: list[Stop]
+    happened: list[Happened]
     comments: list[Comment]
 
     @property
@@ -43,7 +45,7 @@ class Overview:
 
 
 def overview(asked: Asked, filters: Filters, offered: Choices, *, now: datetime) -> Overview:
-    """Return the page's figures in at most fifteen statements, whatever the number of answers."""
+    """Return the page's figures in at most eighteen statements, whatever the number of answers."""
     compared = before(filters, asked)
     periods = [(asked.start, asked.end), *journey.lately_and_before(asked.end)]
     periods += [(compared.start, compared.end)] if compared else []
@@ -62,5 +64,6 @@ def overview(asked: Asked, filters: Filters, offered: Choices, *, now: datetime)
         moves=transitions.transitions(asked),
         stops=journey.stops(wanted, report, earlier),
         lately=journey.changed(wanted, lately, until_then),
+        happened=happenings.happened(asked, wanted),
         comments=comments.newest(asked),
     )

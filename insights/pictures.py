@@ -12,6 +12,7 @@ from flask_babel import gettext as _
 
 from core import charts, formats
 from insights import transitions, words
+from insights.happenings import Happened
 from insights.journey import Stop
 from insights.metrics import Counts
 from insights.trends import Trend
@@ -34,6 +35,7 @@ class Cell:
     name: str = ""
     icon: str = ""
     key: str = ""
+    left: str = ""  # what was left half-done there
 
 
 # The trend
@@ -160,11 +162,14 @@ def moved_up(rows: list[transitions.Row]) -> str:
 # The journey map
 
 
-def journey(stops: list[Stop], lately: list[Stop], metric: Metric) -> tuple[list[str], list[list[Cell | None]]]:
+def journey(
+    stops: list[Stop], lately: list[Stop], happened: list[Happened], metric: Metric
+) -> tuple[list[str], list[list[Cell | None]]]:
     """Return the stages that have touchpoints, and rows of cells: under each stage its touchpoints."""
+    left = {each.place.id: _left(each) for each in happened}
     falling = {stop.place.id for stop in (*stops, *lately) if stop.direction < 0}
     columns = [
-        (stage, [_stop(stop, metric, alarm=stop.place.id in falling) for stop in group])
+        (stage, [_stop(stop, metric, left.get(stop.place.id, ""), alarm=stop.place.id in falling) for stop in group])
         for stage, group in groupby(stops, key=lambda stop: stop.place.stage)
     ]
     deepest = max((len(cells) for _stage, cells in columns), default=0)
@@ -172,9 +177,19 @@ def journey(stops: list[Stop], lately: list[Stop], metric: Metric) -> tuple[list
     return [stage for stage, _cells in columns], rows
 
 
-def _stop(stop: Stop, metric: Metric, *, alarm: bool) -> Cell:
+def _left(happened: Happened) -> str:
+    """Return how much was left half-done at a touchpoint; "" where nothing was."""
+    if not happened.half_done:
+        return ""
+    share = happened.left.value
+    if share is None:
+        return _("%(count)s left half-done", count=formats.number(happened.half_done))
+    return _("%(share)s left half-done", share=formats.percent(share))
+
+
+def _stop(stop: Stop, metric: Metric, left: str, *, alarm: bool) -> Cell:
     place, figure = stop.place, stop.figure
-    named: dict[str, Any] = {"name": place.name, "icon": place.icon, "key": place.key}
+    named: dict[str, Any] = {"name": place.name, "icon": place.icon, "key": place.key, "left": left}
     if figure.few or figure.value is None:
         return Cell(_("too few"), formats.number(figure.n) if figure.n else _("no answers"), **named)
     return Cell(words.say(metric, figure.value), _stop_sub(stop, alarm=alarm), step(figure), alarm=alarm, **named)

@@ -141,7 +141,7 @@ def won_back(asked: Asked) -> WonBack:
         )
         .select_from(Case)
         .outerjoin(check, check.c.case_id == Case.id)
-        .where(*_cohort(asked))
+        .where(*cohort(asked))
     ).one()
     opened, resolved_count, checked, won, silent, still = map(int, row)
     return WonBack(opened, resolved_count, Share(won, checked), Share(checked, resolved_count), silent, still)
@@ -152,7 +152,7 @@ def _newest_checks(asked: Asked) -> Any:
     return (
         select(OutcomeCheck.case_id, OutcomeCheck.state, OutcomeCheck.won_back)
         .join(Case, Case.id == OutcomeCheck.case_id)
-        .where(OutcomeCheck.state != OutcomeState.CANCELLED, *_cohort(asked))
+        .where(OutcomeCheck.state != OutcomeState.CANCELLED, *cohort(asked))
         .ext(distinct_on(OutcomeCheck.case_id))
         .order_by(OutcomeCheck.case_id, OutcomeCheck.id.desc())
         .subquery("newest_check")
@@ -166,7 +166,7 @@ def promises(asked: Asked) -> Promises:
     """
     states = (PromiseState.KEPT, PromiseState.LATE, PromiseState.BROKEN)
     query: Any = select(*(func.count().filter(Promise.state == state) for state in states))
-    kept, late, broken = db.session.execute(query.join(Case, Case.id == Promise.case_id).where(*_cohort(asked))).one()
+    kept, late, broken = db.session.execute(query.join(Case, Case.id == Promise.case_id).where(*cohort(asked))).one()
     return Promises(Share(kept, kept + late + broken), late, broken)
 
 
@@ -175,7 +175,7 @@ def reopened(asked: Asked) -> Share:
     later = aliased(Resolution)
     again = Case.state.in_(OPEN_STATES) | exists().where(later.case_id == Resolution.case_id, later.id > Resolution.id)
     query = select(func.count().filter(again), func.count()).select_from(Resolution)
-    query = query.join(Case, Case.id == Resolution.case_id).where(*_cohort(asked))
+    query = query.join(Case, Case.id == Resolution.case_id).where(*cohort(asked))
     again_count, every = db.session.execute(query).one()
     return Share(int(again_count), int(every))
 
@@ -217,7 +217,7 @@ def first_contact(asked: Asked, *, now: datetime) -> Waiting:
 
 
 def _newest(query: Select[Any], asked: Asked) -> Select[Any]:
-    return query.where(*_cohort(asked)).order_by(Case.opened_at.desc()).limit(MOST_TIMED)
+    return query.where(*cohort(asked)).order_by(Case.opened_at.desc()).limit(MOST_TIMED)
 
 
 def quantile(waits: Sequence[tuple[timedelta, bool]], share: float) -> timedelta | None:
@@ -266,7 +266,7 @@ def _ruler(calendar_id: int, rows: Sequence[tuple[Any, ...]], now: datetime) -> 
     return _Ruler([start for start, _end in open_hours], [end for _start, end in open_hours], list(passed))
 
 
-def _cohort(asked: Asked) -> Iterable[ColumnElement[bool]]:
+def cohort(asked: Asked) -> Iterable[ColumnElement[bool]]:
     """Yield what makes a case one of these: opened in the period (its brand's days), not imported."""
     start, end = (datetime.combine(day, time(), UTC) for day in (asked.start, asked.end))
     yield Case.opened_at.between(start - _A_DAY, end + 2 * _A_DAY)  # wide enough for every zone, and the index finds it

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from typing import Any, Final
 
@@ -12,7 +12,9 @@ from flask_babel import lazy_gettext as _l
 
 from core import formats
 from insights.asking import Compare
+from insights.happenings import Happened
 from insights.journey import Stop
+from insights.recovery import Share
 from insights.trends import Trend
 from surveys.scoring import Band, Difference, Figure, Metric
 
@@ -134,6 +136,37 @@ def trend(found: Trend, metric: Metric) -> str:
     if moved.value > 0:
         return _("Rises from %(first)s on %(from)s to %(last)s on %(to)s.", **values)
     return _("Falls from %(first)s on %(from)s to %(last)s on %(to)s.", **values)
+
+
+def damage(found: Sequence[Happened]) -> str:
+    """Return where most cases were opened, and how much was left half-done."""
+    worst = max(found, key=lambda each: each.cases, default=None)
+    told = []
+    if worst is not None and worst.cases:
+        told.append(
+            _(
+                "Most cases were opened at %(touchpoint)s: %(cases)s of %(all)s.",
+                touchpoint=worst.place.name,
+                cases=formats.number(worst.cases),
+                all=formats.number(sum(each.cases for each in found)),
+            )
+        )
+    else:
+        told.append(_("No case was opened in this period."))
+    return " ".join([*told, half_done(found)]).strip()
+
+
+def half_done(found: Sequence[Happened]) -> str:
+    """Return which share of all interactions was left half-done, and where most of them were; "" for none."""
+    left = Share(sum(each.half_done for each in found), sum(each.interactions for each in found))
+    if not left.k:
+        return ""
+    most = max(found, key=lambda each: each.half_done)
+    values = {"count": formats.number(left.k), "most": formats.number(most.half_done), "touchpoint": most.place.name}
+    if left.value is None:
+        return _("Left half-done: %(count)s, %(most)s of them at %(touchpoint)s.", **values)
+    share = formats.percent(left.value)
+    return _("Left half-done: %(count)s (%(share)s), %(most)s of them at %(touchpoint)s.", share=share, **values)
 
 
 def worse(stop: Stop) -> str:

@@ -8,7 +8,7 @@ from cli.northwind import house
 from cli.northwind.year import DAYS, Year
 from core import clock
 from core.db import db
-from insights import rates, rollups
+from insights import happenings, rates, rollups
 
 
 def write(*, interactions: int, password: str) -> int:
@@ -18,6 +18,8 @@ def write(*, interactions: int, password: str) -> int:
     db.session.commit()
     while rollups.fold(now=now):
         db.session.commit()
-    rates.recount((now - timedelta(days=DAYS + 30)).date(), (now + timedelta(days=1)).date())
+    first, last = (now - timedelta(days=DAYS + 30)).date(), (now + timedelta(days=1)).date()
+    rates.recount(first, last)
+    happenings.recount(first, last)
     db.session.commit()
     return written

@@ -91,9 +91,19 @@ class Year:
         """Write everything in the session's transaction; return how many rows."""
         for at in sorted(self._moment() for _ in range(self.count)):
             self._interaction(self.dice.choice(self.people), self._touchpoint(), at)
+        self._left_half_done()
         today.play(self)
         self.recovery.settle_money()
         return self.bulk.copy()
+
+    def _left_half_done(self) -> None:
+        """Collect baskets and returns that were started and not completed; nobody is asked about them yet."""
+        for at in sorted(self._moment() for _ in range(self.count // 15)):
+            key = self.dice.choices(("web-shop", "return", "chat"), (7, 2, 1))[0]
+            interaction = self.happen(self.dice.choice(self.people), key, at, status="started")
+            self.bulk.add(
+                Decision, interaction_id=interaction, outcome="skipped", rule="conditions", inputs={}, decided_at=at
+            )
 
     def person(self, name: str = "", language: str = "", tier: str = "") -> Person:
         dice = self.dice
@@ -155,11 +165,11 @@ class Year:
             person.rests_until = due + REST
             self._ask(person, key, interaction, at, due)
 
-    def happen(self, person: Person, key: str, at: datetime, *, reference: str = "") -> int:
-        """Collect one interaction with its money; return its id."""
+    def happen(self, person: Person, key: str, at: datetime, *, reference: str = "", status: str = "completed") -> int:
+        """Collect one interaction with its money, which only a completed one brings; return its id."""
         self.reference += self.dice.randint(1, 4)
         spent = int(self.dice.lognormvariate(4.2, 0.8) * 100) if key in {"delivery", "web-shop", "store"} else 0
-        person.row["value_minor"] += spent
+        person.row["value_minor"] += spent if status == "completed" else 0
         reference = reference or f"{'CALL' if key == 'call-centre' else 'NW'}-{self.reference}"
         return self.bulk.add(
             Interaction,
@@ -172,7 +182,7 @@ class Year:
             staff_name=None,
             value_minor=spent or None,
             currency="EUR" if spent else None,
-            status="completed",
+            status=status,
             attributes={"item": self.dice.choice(ITEMS)} if spent else {},
             received_at=at,
         )

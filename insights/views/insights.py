@@ -12,7 +12,7 @@ from flask_login import current_user
 from core import access, clock, formats, spreadsheets
 from core.frame import Entry
 from core.i18n import language_name
-from insights import asking, export, pictures, transitions, words
+from insights import asking, export, happenings, pictures, transitions, words
 from insights.asking import Choices, Filters
 from insights.overview import Overview, overview
 from surveys.scoring import METRICS
@@ -27,7 +27,7 @@ def show() -> str:
     now = clock.now()
     filters, offered, found = _found()
     metric = filters.metric
-    stages, journey = pictures.journey(found.stops, found.lately, metric)
+    stages, journey = pictures.journey(found.stops, found.lately, found.happened, metric)
     return render_template(
         "insights/show.html",
         found=found,
@@ -56,6 +56,8 @@ def show() -> str:
         bands=[words.band_name(metric, band) for band in transitions.BANDS],
         moves=pictures.moves(found.moves, metric),
         moved=pictures.moved_up(found.moves),
+        volume=happenings.by_volume(found.happened),
+        damage=happenings.by_damage(found.happened),
         stages=stages,
         journey=journey,
         journey_legend=pictures.journey_legend(metric),

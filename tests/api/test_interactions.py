@@ -237,6 +237,17 @@ def test_the_number_of_statements_does_not_grow_with_the_batch(client: Client, k
     assert len(queries) <= 24, queries
 
 
+def test_only_what_is_completed_adds_to_the_customers_value_and_only_once(client: Client, key: dict[str, str]) -> None:
+    touchpoint = make_touchpoint()
+    worth = {"amount_minor": 38900, "currency": "EUR"}
+    found = []
+    for status in ("started", "completed", "completed"):
+        client.post(PATH, json=told(touchpoint.key, value=worth, status=status), headers=key)
+        found.append(db.session.scalar(select(Customer.value_minor)))
+
+    assert found == [0, 38900, 38900]
+
+
 def test_a_half_done_interaction_is_completed_by_its_second_telling(client: Client, key: dict[str, str]) -> None:
     touchpoint = make_touchpoint()
     client.post(PATH, json=told(touchpoint.key, status="started"), headers=key)

@@ -10,9 +10,9 @@ from python_calamine import CalamineWorkbook
 from core import clock
 from core.db import db
 from customers.models import Customer
-from insights import rollups
+from insights import happenings, rollups
 from tests.client import Client, count_queries
-from tests.factories import make_brand, make_case, make_staff, make_team
+from tests.factories import make_brand, make_case, make_interaction, make_staff, make_team
 from tests.insights.conftest import TODAY, Shop, open_shop
 
 pytestmark = pytest.mark.usefixtures("to_noon")
@@ -178,6 +178,24 @@ def test_everything_has_its_numbers_as_a_table(client: Client, shop: Shop) -> No
 
     assert html.count('<details class="data">') == 2
     assert "Answers by score. Detractors 20, Passives 0, Promoters 20." in html
+
+
+def test_what_was_left_half_done_stands_on_the_map_in_the_list_and_in_the_export(client: Client, shop: Shop) -> None:
+    for status in ["completed"] * 30 + ["started"] * 10:
+        make_interaction(shop.touchpoint, status=status)
+    happenings.recount_told(now=clock.now())
+    fold()
+
+    html = page(client, role="lead")
+    text = client.get("/insights.csv").text
+    rows = [
+        row for row in csv.DictReader(io.StringIO(text.removeprefix("\ufeff"))) if row["group"] == shop.touchpoint.key
+    ]
+
+    assert "25% left half-done" in html
+    assert f'href="/settings/touchpoints/{shop.touchpoint.key}"' in html
+    told = {row["figure"]: (row["n"], row["value"]) for row in rows}
+    assert (told["interactions"], told["left half-done"]) == (("40", "40"), ("40", "25.0"))
 
 
 def test_csv_holds_what_the_page_shows_and_withholds_what_it_withholds(client: Client, shop: Shop) -> None:
