@@ -14,7 +14,7 @@ from core import clock, outbox
 from core.db import db
 from feedback import clocks, outcome, promises
 from incentives import rewards
-from insights import happenings, rates, rollups, uploads
+from insights import happenings, rates, rollups, silence, uploads
 from notifications import delivery, retention
 from surveys import invitations
 
@@ -65,6 +65,7 @@ JOBS = (
     Job("fold answers into roll-ups", timedelta(seconds=5), _rows(rollups.fold)),
     Job("count who answered lately", timedelta(minutes=2), _once(rates.recount_lately)),
     Job("count who answers", timedelta(hours=6), _once(rates.recount_changing)),
+    Job("count who fell silent", timedelta(minutes=10), _once(silence.recount_lately)),
     Job("count what happened lately", timedelta(minutes=2), _once(happenings.recount_told)),
     Job("count what happened", timedelta(hours=6), _once(happenings.recount_changing)),
     Job("break overdue promises", timedelta(seconds=30), _rows(promises.break_overdue)),

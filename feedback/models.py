@@ -315,6 +315,7 @@ class OutcomeCheck(Model):
             postgresql_where=text("state IN ('pending','asked')"),
         ),
         Index("ix_outcome_check_case", "case_id"),
+        Index("ix_outcome_check_silent", "due_at", postgresql_where=text("state = 'silent'")),
     )
     id: Mapped[Id]
     public_id: Mapped[PublicId]

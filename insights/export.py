@@ -31,9 +31,7 @@ def lines(found: Overview) -> Iterator[tuple[Any, ...]]:
     yield from ((name, group, *period, *rest) for name, group, *rest in _happened(found))
     for row in found.moves:
         for became in row.counts:
-            share = row.share(became)
-            told = "" if share is None else round(100 * share, 2)
-            yield ("moved", f"{row.route}: {row.was} to {became}", *period, row.n, told, "", "", "percent")
+            yield ("moved", f"{row.route}: {row.was} to {became}", *period, *_share(row.of(became)))
 
 
 def _figure(figure: Figure) -> tuple[Any, ...]:

@@ -15,6 +15,8 @@ from insights import transitions, words
 from insights.happenings import Happened
 from insights.journey import Stop
 from insights.metrics import Counts
+from insights.recovery import Share
+from insights.silence import SILENT
 from insights.trends import Trend
 from surveys import scoring
 from surveys.scoring import SCALES, Band, Figure, Metric
@@ -126,37 +128,59 @@ def _scores(metric: Metric) -> range:
 
 def moves(rows: list[transitions.Row], metric: Metric) -> list[tuple[dict[str, str], list[Cell]]]:
     """Return the matrix: gold only where recovery won somebody back; a row without anybody is left out."""
-    return [(_mover(row, metric), [_move(row, became) for became in transitions.BANDS]) for row in rows if row.n]
+    return [(_mover(row, metric), [_move(row, became) for became in transitions.STATES]) for row in rows if row.n]
 
 
 def _mover(row: transitions.Row, metric: Metric) -> dict[str, str]:
-    name = words.band_name(metric, row.was)
+    name = words.state_name(metric, row.was)
     if row.route == transitions.RECOVERY:
         name = _("%(band)s, after recovery", band=name)
-    elif row.was is Band.NEGATIVE:
+    elif row.was == Band.NEGATIVE:
         name = _("%(band)s, otherwise", band=name)
-    return {"name": name, "count": formats.number(row.n)}
+    return {"name": name, "count": formats.number(row.answered)}
 
 
-def _move(row: transitions.Row, became: Band) -> Cell:
-    share = row.share(became)
+def _move(row: transitions.Row, became: str) -> Cell:
+    share = row.of(became).value
     if share is None:
         return Cell(_("too few"))
-    mended = row.route == transitions.RECOVERY and became is not Band.NEGATIVE
+    if became == SILENT:
+        return Cell(formats.percent(share))
+    mended = row.route == transitions.RECOVERY and became != Band.NEGATIVE
     return Cell(formats.percent(share), step=3 if share < 0.25 else 4 if share < 0.5 else 5, mended=mended)
+
+
+def moves_rows(rows: list[transitions.Row], metric: Metric) -> list[list[str]]:
+    """Return the counts behind the matrix; those of a row with too few people are withheld."""
+    return [
+        [
+            _mover(row, metric)["name"],
+            formats.number(row.n),
+            *(
+                _("too few") if row.of(SILENT).few else formats.number(row.counts[state])
+                for state in transitions.STATES
+            ),
+        ]
+        for row in rows
+        if row.n
+    ]
 
 
 def moved_up(rows: list[transitions.Row]) -> str:
     """Return the matrix in a sentence."""
     after, otherwise = rows[0], rows[1]
     told = []
-    if not after.few:
-        won = 1 - (after.share(Band.NEGATIVE) or 0)
-        told.append(_("Won back: %(share)s of those who answered again in these days.", share=formats.percent(won)))
-    if not otherwise.few:
-        up = 1 - (otherwise.share(Band.NEGATIVE) or 0)
-        told.append(_("Of those not asked after recovery, %(share)s moved up.", share=formats.percent(up)))
-    return " ".join(told) or _("Too few customers answered twice to say more.")
+    if after.up.value is not None:
+        share = formats.percent(after.up.value)
+        told.append(_("Won back: %(share)s of those who answered again in these days.", share=share))
+    if otherwise.up.value is not None:
+        share = formats.percent(otherwise.up.value)
+        told.append(_("Of those not asked after recovery, %(share)s moved up.", share=share))
+    later = rows[1:]
+    silent = Share(sum(row.counts[SILENT] for row in later), sum(row.n for row in later))
+    if silent.value is not None:
+        told.append(_("Of all asked another time, %(share)s did not answer.", share=formats.percent(silent.value)))
+    return " ".join(told) or _("Too few customers were asked twice to say more.")
 
 
 # The journey map

@@ -8,7 +8,7 @@ from typing import Any, Final, cast
 from sqlalchemy import CursorResult, text
 
 from core.db import db
-from surveys import scoring
+from insights import silence
 
 BATCH: Final = 5000
 
@@ -34,38 +34,39 @@ _KEY: Final = (
 _COLUMNS: Final = f"{_KEY}, count"
 
 
-def _band_of(metric: str, score: str) -> str:
-    """Return the SQL for the band of a score, from the scales that all of us go by."""
-    cases = (
-        f"WHEN {metric} = '{known}' AND {score} = {value} THEN '{scoring.band(known, value)}'"
-        for known in scoring.METRICS
-        for value in range(scoring.SCALES[known][0], scoring.SCALES[known][1] + 1)
-    )
-    return f"CASE {' '.join(cases)} END"
-
-
 # From which band to which a customer moved: an outcome check is bound to the answer that opened its case (a complaint,
-# which has no score, counts as negative); any other answer to the customer's answer before it. Answers that came in
-# later than they were given (p.id > r.id) make no pair, so that a fold and a rebuild count the same.
+# which has no score, counts as negative); any other answer to what the customer said before it, or did not say
+# (insights.silence). Answers that came in later than they were given (p.id > r.id) make no pair, so that a fold and a
+# rebuild count the same.
 _MOVED: Final = """
     SELECT (r.answered_at AT TIME ZONE b.zone)::date AS day, r.brand_id, r.survey_id, r.metric,
            coalesce(r.touchpoint_id, 0) AS touchpoint_id, r.channel, r.language, coalesce(r.tier, '') AS tier,
            CASE WHEN r.outcome_check_id IS NULL THEN 'later' ELSE 'recovery' END AS route,
-           CASE WHEN before.score IS NULL THEN 'negative' ELSE {was} END AS was, {became} AS became, count(*) AS count
+           coalesce(before.was, 'negative') AS was, {became} AS became, count(*) AS count
     FROM {{source}} r JOIN brand b ON b.id = r.brand_id
     LEFT JOIN LATERAL (
-        SELECT p.score FROM response p WHERE p.id = r.first_response_id AND p.metric = r.metric
-        UNION ALL
-        (SELECT p.score FROM response p
-         WHERE r.outcome_check_id IS NULL AND p.customer_id = r.customer_id AND p.answered_at <= r.answered_at
-               AND p.id < r.id AND p.metric = r.metric AND p.score IS NOT NULL
-         ORDER BY p.answered_at DESC, p.id DESC LIMIT 1)
-        LIMIT 1
+        SELECT was FROM (
+            SELECT {was} AS was, p.answered_at AS at FROM response p
+            WHERE p.id = r.first_response_id AND p.metric = r.metric AND p.score IS NOT NULL
+            UNION ALL
+            (SELECT {was} AS was, p.answered_at AS at FROM response p
+             WHERE r.outcome_check_id IS NULL AND p.customer_id = r.customer_id AND p.answered_at <= r.answered_at
+                   AND p.id < r.id AND p.metric = r.metric AND p.score IS NOT NULL
+             ORDER BY p.answered_at DESC, p.id DESC LIMIT 1)
+            UNION ALL
+            (SELECT was, at FROM ({silent}) s WHERE r.outcome_check_id IS NULL)
+        ) known ORDER BY at DESC LIMIT 1
     ) before ON true
-    WHERE r.score IS NOT NULL AND (before.score IS NOT NULL OR r.outcome_check_id IS NOT NULL) {{where}}
+    WHERE r.score IS NOT NULL AND (before.was IS NOT NULL OR r.outcome_check_id IS NOT NULL) {{where}}
     GROUP BY 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11
-""".format(was=_band_of("r.metric", "before.score"), became=_band_of("r.metric", "r.score"))  # noqa: S608  # constants
-_MOVE_KEY: Final = "day, brand_id, survey_id, metric, touchpoint_id, channel, language, tier, route, was, became"
+""".format(  # noqa: S608  # constants
+    was=silence.band_of("r.metric", "p.score"),
+    became=silence.band_of("r.metric", "r.score"),
+    silent=silence.before(customer="r.customer_id", metric="r.metric", at="r.answered_at")
+    .replace("{", "{{")
+    .replace("}", "}}"),
+)
+_MOVE_KEY: Final = silence.KEY
 
 _FOLD: Final = text(f"""
     WITH batch AS (
@@ -117,7 +118,8 @@ def rebuild(day: date) -> int:
     """Count one day anew from its responses (those that were taken in); return how many roll-up rows it has."""
     # No fold adds to the day meanwhile; the second table is only ever written together with the first.
     db.session.execute(text("LOCK TABLE rollup IN SHARE ROW EXCLUSIVE MODE"))
-    for table, counted in (("rollup_move", _REBUILD_MOVES), ("rollup", _REBUILD)):
-        db.session.execute(text(f"DELETE FROM {table} WHERE day = :day"), {"day": day})  # noqa: S608  # a constant
+    answered = f"became <> '{silence.SILENT}'"  # silences have no answer; insights.silence counts them anew
+    for table, only, counted in (("rollup_move", answered, _REBUILD_MOVES), ("rollup", "true", _REBUILD)):
+        db.session.execute(text(f"DELETE FROM {table} WHERE day = :day AND {only}"), {"day": day})  # noqa: S608
         made = cast("CursorResult[Any]", db.session.execute(counted, {"day": day})).rowcount
     return made

@@ -15,6 +15,7 @@ from insights.asking import Compare
 from insights.happenings import Happened
 from insights.journey import Stop
 from insights.recovery import Share
+from insights.silence import SILENT
 from insights.trends import Trend
 from surveys.scoring import Band, Difference, Figure, Metric
 
@@ -73,6 +74,11 @@ def bands(metric: Metric) -> Mapping[Band, LazyString]:
 
 def band_name(metric: Metric, band: Band) -> str:
     return str((_ONE_OF_NPS if metric == Metric.NPS else _OF_OTHERS)[band])
+
+
+def state_name(metric: Metric, state: str) -> str:
+    """Return what a customer is called who gave such an answer, or none."""
+    return _("Silent") if state == SILENT else band_name(metric, Band(state))
 
 
 def channel(code: str) -> str:

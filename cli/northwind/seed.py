@@ -8,7 +8,7 @@ from cli.northwind import house
 from cli.northwind.year import DAYS, Year
 from core import clock
 from core.db import db
-from insights import happenings, rates, rollups
+from insights import happenings, rates, rollups, silence
 
 
 def write(*, interactions: int, password: str) -> int:
@@ -21,5 +21,6 @@ def write(*, interactions: int, password: str) -> int:
     first, last = (now - timedelta(days=DAYS + 30)).date(), (now + timedelta(days=1)).date()
     rates.recount(first, last)
     happenings.recount(first, last)
+    silence.recount(first, last, now=now)
     db.session.commit()
     return written

@@ -35,9 +35,13 @@ def upgrade() -> None:
     )
     op.create_index("ix_interaction_received_at", "interaction", ["received_at"], postgresql_using="brin")
     op.create_index("ix_invitation_expires_at", "invitation", ["expires_at"], postgresql_using="brin")
+    op.create_index(
+        "ix_outcome_check_silent", "outcome_check", ["due_at"], postgresql_where=sa.text("state = 'silent'")
+    )
 
 
 def downgrade() -> None:
+    op.drop_index("ix_outcome_check_silent", table_name="outcome_check")
     op.drop_index("ix_invitation_expires_at", table_name="invitation")
     op.drop_index("ix_interaction_received_at", table_name="interaction")
     op.drop_table("rollup_interaction")
