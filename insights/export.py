@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from insights.overview import Overview
 from insights.recovery import Share
-from surveys.scoring import FEW, Figure
+from surveys.scoring import FEW, Difference, Figure
 
 HEAD: Final = ("figure", "group", "from", "to", "n", "value", "low", "high", "unit")
 
@@ -20,11 +20,13 @@ def lines(found: Overview) -> Iterator[tuple[Any, ...]]:
     if found.earlier and found.compared:
         compared = (found.compared.start.isoformat(), found.compared.end.isoformat())
         yield (metric, "compared", *compared, *_figure(found.earlier.figure))
+    if found.difference is not None and found.earlier:
+        yield (f"{metric}, difference", "", *period, found.report.figure.n, *_difference(found.difference))
     for moment in found.trend.moments:
         yield (f"{metric}, 28 days", "", "", moment.day.isoformat(), *_figure(moment.figure))
     for stop in found.stops:
         yield (metric, stop.place.key, *period, *_figure(stop.figure))
-    for score, count in sorted(found.report.counts.items()):
+    for score, count in sorted(found.report.counts.items() if not found.report.figure.few else ()):
         yield ("answers", str(score), *period, count, count, "", "", "answers")
     yield from ((name, group, *period, *rest) for name, group, *rest in _recovery(found))
     yield from ((name, group, *period, *rest) for name, group, *rest in _rates(found))
@@ -37,6 +39,14 @@ def lines(found: Overview) -> Iterator[tuple[Any, ...]]:
 def _figure(figure: Figure) -> tuple[Any, ...]:
     shown = ("", "", "") if figure.few else tuple(map(_two, (figure.value, figure.low, figure.high)))
     return (figure.n, *shown, "points" if figure.metric == "nps" else "percent")
+
+
+def _difference(moved: Difference) -> tuple[Any, ...]:
+    """The distance with its interval; `unit` says whether it is called one: only where the interval leaves zero out."""
+    if moved.few:
+        return ("", "", "", "too few")
+    shown = tuple(map(_two, (moved.value, moved.low, moved.high)))
+    return (*shown, "points, different" if moved.different else "points, may be chance")
 
 
 def _recovery(found: Overview) -> Iterable[tuple[Any, ...]]:
@@ -56,7 +66,11 @@ def _rates(found: Overview) -> Iterable[tuple[Any, ...]]:
     for rate in found.rates.channels:
         yield ("response rate RR1", rate.channel, *_share(Share(rate.answered, rate.invited)))
         yield ("started", rate.channel, rate.started, rate.started, "", "", "invitations")
+        yield ("completion rate", rate.channel, *_share(Share(rate.answered, rate.started)))
         yield ("bounced", rate.channel, rate.bounced, rate.bounced, "", "", "invitations")
+    for each in found.leaving:
+        for step in each.steps:
+            yield ("left after a question", f"{each.survey}: {step.question}", *_share(step.left))
     for reason, count in found.rates.skipped.items():
         yield ("skipped", reason, count, count, "", "", "interactions")
 

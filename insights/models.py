@@ -64,7 +64,8 @@ class Move(Model):
 class Invited(Model):
     """What became of the invitations made on one day, and of the interactions nobody was asked about.
 
-    Counted anew by insights.rates while it can still change. `reason` says why somebody was skipped, else it is "".
+    Counted anew by insights.rates while it can still change. `reason` says why somebody was skipped, or which question
+    was the last that somebody answered who did not finish; else it is "".
     """
 
     __tablename__ = "rollup_invited"

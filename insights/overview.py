@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
-from insights import comments, happenings, journey, metrics, rates, recovery, transitions, trends
+from insights import abandonment, comments, happenings, journey, metrics, rates, recovery, transitions, trends
+from insights.abandonment import Leaving
 from insights.asking import Choices, Filters, before
 from insights.comments import Comment
 from insights.happenings import Happened
@@ -27,6 +28,7 @@ class Overview:
     trend: Trend
     recovery: Recovery
     rates: Rates
+    leaving: list[Leaving]
     moves: list[transitions.Row]
     stops: list[Stop]
     lately: list[Stop]
@@ -45,12 +47,13 @@ class Overview:
 
 
 def overview(asked: Asked, filters: Filters, offered: Choices, *, now: datetime) -> Overview:
-    """Return the page's figures in at most eighteen statements, whatever the number of answers."""
+    """Return the page's figures in at most nineteen statements, whatever the number of answers."""
     compared = before(filters, asked)
     periods = [(asked.start, asked.end), *journey.lately_and_before(asked.end)]
     periods += [(compared.start, compared.end)] if compared else []
     report, lately, until_then, *rest = metrics.reports(asked, periods, group_by=GroupBy.TOUCHPOINT)
     earlier = rest[0] if rest else None
+    answered = rates.rates(asked)
     wanted = [place for place in offered.places if not asked.touchpoint_ids or place.id in asked.touchpoint_ids]
     wanted = [place for place in wanted if not asked.brand_ids or place.brand_id in asked.brand_ids]
     return Overview(
@@ -60,7 +63,8 @@ def overview(asked: Asked, filters: Filters, offered: Choices, *, now: datetime)
         earlier=earlier,
         trend=trends.trend(asked),
         recovery=recovery.recovery(asked, now=now),
-        rates=rates.rates(asked),
+        rates=answered,
+        leaving=abandonment.leaving(answered),
         moves=transitions.transitions(asked),
         stops=journey.stops(wanted, report, earlier),
         lately=journey.changed(wanted, lately, until_then),

@@ -12,6 +12,7 @@ from flask_babel import gettext as _
 
 from core import charts, formats
 from insights import transitions, words
+from insights.abandonment import Leaving
 from insights.happenings import Happened
 from insights.journey import Stop
 from insights.metrics import Counts
@@ -181,6 +182,21 @@ def moved_up(rows: list[transitions.Row]) -> str:
     if silent.value is not None:
         told.append(_("Of all asked another time, %(share)s did not answer.", share=formats.percent(silent.value)))
     return " ".join(told) or _("Too few customers were asked twice to say more.")
+
+
+# Who leaves at which question
+
+
+def leaving_rows(found: Leaving) -> list[list[str]]:
+    return [
+        [
+            step.question,
+            formats.number(step.left.n),
+            formats.number(step.left.k),
+            _("too few") if step.left.value is None else formats.percent(step.left.value, 1),
+        ]
+        for step in found.steps
+    ]
 
 
 # The journey map

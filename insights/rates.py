@@ -1,7 +1,8 @@
 """Who answers: what became of invitations, by channel, in the words and formulas of AAPOR's Standard Definitions.
 
 An invitation's end is known only weeks later, so days are counted anew while they can change (`recount`); pages read
-the counts. Outcome checks are no part of it: they go to people who answered once already.
+the counts. Outcome checks are no part of it: they go to people who answered once already. Of who began and did not
+finish, the count names the last question that was answered.
 """
 
 from __future__ import annotations
@@ -94,24 +95,32 @@ class Rates:
     channels: tuple[Rate, ...]
     together: Rate
     skipped: dict[str, int] = field(default_factory=dict)
+    left: dict[int, dict[str, int]] = field(default_factory=dict)  # by survey: after which question how many left
+    complete: dict[int, int] = field(default_factory=dict)  # by survey
 
 
 def rates(asked: Asked) -> Rates:
     """Return who answers, from one statement over the counts; the metric plays no part."""
-    columns = (Invited.channel, Invited.outcome, Invited.reason)
+    columns = (Invited.survey_id, Invited.channel, Invited.outcome, Invited.reason)
     query = select(*columns, func.sum(Invited.count)).where(*_restrictions(asked)).group_by(*columns)
     by_channel: dict[str, dict[str, int]] = defaultdict(lambda: defaultdict(int))
     together: dict[str, int] = defaultdict(int)
     skipped: dict[str, int] = defaultdict(int)
-    for channel, outcome, reason, count in db.session.execute(query):
+    left: dict[int, dict[str, int]] = defaultdict(lambda: defaultdict(int))
+    complete: dict[int, int] = defaultdict(int)
+    for survey_id, channel, outcome, reason, count in db.session.execute(query):
         if outcome == Outcome.SKIPPED:
             skipped[reason] += int(count)
         else:
             by_channel[channel][outcome] += int(count)
             together[outcome] += int(count)
+        if outcome == Outcome.PARTIAL:
+            left[survey_id][reason] += int(count)
+        elif outcome == Outcome.COMPLETE:
+            complete[survey_id] += int(count)
     every = sorted((Rate(channel, dict(counts)) for channel, counts in by_channel.items()), key=_most_first)
     ranked = dict(sorted(skipped.items(), key=lambda item: (-item[1], item[0])))
-    return Rates(tuple(every), Rate("", dict(together)), ranked)
+    return Rates(tuple(every), Rate("", dict(together)), ranked, dict(left), dict(complete))
 
 
 def _most_first(rate: Rate) -> tuple[int, str]:
@@ -137,7 +146,8 @@ def _restrictions(asked: Asked) -> Iterable[ColumnElement[bool]]:
 _KEY: Final = "day, brand_id, survey_id, touchpoint_id, channel, language, tier, outcome, reason"
 _COUNT: Final = text(f"""
     INSERT INTO rollup_invited ({_KEY}, count)
-    SELECT {_KEY}, count(*) FROM (
+    SELECT {_KEY}, count(*) FROM (SELECT day, brand_id, survey_id, touchpoint_id, channel, language, tier, outcome,
+           CASE WHEN outcome IN ('skipped', 'partial') THEN reason ELSE '' END AS reason FROM (
         SELECT (i.created_at AT TIME ZONE b.zone)::date AS day, b.id AS brand_id, i.survey_id,
                coalesce(i.touchpoint_id, 0) AS touchpoint_id, i.channel, i.language,
                coalesce(c.tier, '') AS tier,
@@ -150,7 +160,14 @@ _COUNT: Final = text(f"""
                     WHEN m.state IN ('bounced', 'dropped', 'failed', 'suppressed') THEN 'bounced'
                     WHEN i.partial <> '{{}}' THEN 'partial'
                     ELSE 'silent' END AS outcome,
-               CASE WHEN i.state = 'skipped' THEN 'looked_again' ELSE '' END AS reason
+               CASE WHEN i.state = 'skipped' THEN 'looked_again'
+                    WHEN i.partial <> '{{}}' OR r.state = 'partial' THEN coalesce((
+                        SELECT e.question ->> 'key' FROM survey_version v,
+                               jsonb_array_elements(v.definition -> 'questions') WITH ORDINALITY e (question, place)
+                        WHERE v.id = i.version_id
+                              AND jsonb_exists(coalesce(r.answers, i.partial), e.question ->> 'key')
+                        ORDER BY e.place DESC LIMIT 1), '')
+                    ELSE '' END AS reason
         FROM invitation i
         JOIN survey s ON s.id = i.survey_id
         LEFT JOIN touchpoint t ON t.id = i.touchpoint_id
@@ -170,7 +187,7 @@ _COUNT: Final = text(f"""
         JOIN brand b ON b.id = t.brand_id
         WHERE d.outcome = 'skipped' AND d.decided_at >= CAST(:start AS date) - interval '1 day'
               AND d.decided_at < CAST(:end AS date) + interval '2 days'
-    ) found
+    ) every) found
     WHERE day BETWEEN :start AND :end
     GROUP BY {_KEY}
 """)  # noqa: S608  # composed of the constants above

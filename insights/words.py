@@ -11,6 +11,7 @@ from flask_babel import gettext as _
 from flask_babel import lazy_gettext as _l
 
 from core import formats
+from insights.abandonment import Leaving
 from insights.asking import Compare
 from insights.happenings import Happened
 from insights.journey import Stop
@@ -101,6 +102,20 @@ def skipped(counts: Mapping[str, int], *, most: int = 3) -> list[str]:
         words = str(SKIPPED.get(reason) or reason.replace("_", " "))
         named[words] = named.get(words, 0) + count
     return [f"{formats.number(count)} {words}" for words, count in list(named.items())[:most]]
+
+
+def leaving(found: Leaving) -> str:
+    """Return how many began a survey and did not finish it, and where most of them left."""
+    most = max(found.steps, key=lambda step: step.left.k)
+    values = {"survey": found.survey, "left": formats.number(found.begun.k), "begun": formats.number(found.begun.n)}
+    if not most.left.k:
+        return _("“%(survey)s”: %(left)s of %(begun)s who began did not finish.", **values)
+    return _(
+        "“%(survey)s”: %(left)s of %(begun)s who began did not finish, %(most)s of them after “%(question)s”.",
+        most=formats.number(most.left.k),
+        question=most.question,
+        **values,
+    )
 
 
 def too_few(n: int) -> str:

@@ -59,6 +59,7 @@ def show() -> str:
         moved=pictures.moved_up(found.moves),
         volume=happenings.by_volume(found.happened),
         damage=happenings.by_damage(found.happened),
+        leaving=[(each, pictures.leaving_rows(each)) for each in found.leaving[:3]],
         stages=stages,
         journey=journey,
         journey_legend=pictures.journey_legend(metric),

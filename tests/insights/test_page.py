@@ -214,6 +214,43 @@ def test_csv_holds_what_the_page_shows_and_withholds_what_it_withholds(client: C
     assert {row["figure"] for row in rows} >= {"nps", "answers", "won back", "promises kept", "first contact"}
 
 
+def test_below_thirty_answers_neither_page_nor_export_tells_how_many_gave_which_score(
+    client: Client, shop: Shop
+) -> None:
+    shop.answer([0] * 4)
+    fold()
+
+    html = page(client)
+    text = client.get("/insights.csv").text
+
+    assert "Answers by score" not in html
+    assert "too few: 4" in html
+    assert "\r\nanswers," not in text
+
+
+@pytest.mark.parametrize(
+    ("now", "before", "unit"),
+    [
+        ({10: 90, 0: 10}, {10: 60, 0: 40}, "points, different"),
+        ({10: 50, 0: 10}, {10: 48, 0: 12}, "points, may be chance"),
+        ({10: 29}, {0: 40}, "too few"),
+    ],
+)
+def test_the_export_calls_figures_different_only_where_the_interval_leaves_zero_out(
+    client: Client, shop: Shop, now: dict[int, int], before: dict[int, int], unit: str
+) -> None:
+    for counts, on in ((now, TODAY), (before, TODAY - timedelta(days=95))):
+        shop.answer([score for score, count in counts.items() for _ in range(count)], on=on)
+    fold()
+    client.sign_in(make_staff("analyst"))
+
+    text = client.get("/insights.csv").text.removeprefix("\ufeff")
+    [row] = [row for row in csv.DictReader(io.StringIO(text)) if row["figure"] == "nps, difference"]
+
+    assert row["unit"] == unit
+    assert (row["value"] == "") == (unit == "too few")
+
+
 def test_xlsx_holds_the_same_as_csv_with_numbers_as_numbers(client: Client, shop: Shop) -> None:
     shop.answer([10] * 30 + [0] * 10)
     fold()

@@ -7,7 +7,7 @@ import pytest
 
 from core.db import db
 from feedback.models import OutcomeState
-from insights import rates
+from insights import abandonment, rates, words
 from insights.rates import Rate
 from notifications.models import Message, State
 from surveys.models import Decision, Invitation, InvitationState, ResponseState
@@ -48,6 +48,32 @@ def test_rr1_is_complete_over_complete_partial_not_contacted_and_unknown() -> No
     assert (rate.invited, rate.started, rate.rr1) == (100, 35, 0.30)
     assert rate.interval == pytest.approx((0.219, 0.396), abs=0.001)
     assert rate.completion == pytest.approx(30 / 35)
+
+
+def test_abandonment_is_told_per_question_of_those_who_got_that_far(shop: Shop) -> None:
+    for invitation in invite(shop, 20):
+        shop.answer([9], invitation_id=invitation.id)
+    invite(shop, 10, partial={"nps": 3})
+    invite(shop, 2, partial={"nps": 3, "why": ["late_or_damaged"]})
+    invite(shop, 4, partial={"nps": 3}, state=InvitationState.REVOKED)
+    rates.recount(TODAY, TODAY)
+
+    [found] = abandonment.leaving(rates.rates(shop.asked()))
+    told = {step.question: (step.left.k, step.left.n) for step in found.steps if step.left.k}
+
+    assert (found.survey, found.begun.k, found.begun.n) == (shop.survey.name, 12, 32)
+    assert list(told.values()) == [(10, 32), (2, 22)]
+    assert words.leaving(found).startswith(
+        f"“{shop.survey.name}”: 12 of 32 who began did not finish, 10 of them after “"
+    )
+
+
+def test_a_survey_that_everybody_finished_is_left_by_nobody(shop: Shop) -> None:
+    [invitation] = invite(shop)
+    shop.answer([9], invitation_id=invitation.id)
+    rates.recount(TODAY, TODAY)
+
+    assert abandonment.leaving(rates.rates(shop.asked())) == []
 
 
 def test_fewer_than_thirty_invitations_give_no_rate() -> None:
