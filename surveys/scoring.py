@@ -2,7 +2,7 @@
 
 Counts map a score to how many gave it, {9: 12, 10: 30}; an answer left blank or not asked is in no count. Figures are
 in percentage points (NPS from -100 to 100, shares from 0 to 100), intervals at 95 %.
-Sources: Rocks 2016 (adjusted Wald for NPS), Wilson 1927 (shares), Newcombe 1998 and Donner & Zou 2012 (differences).
+Sources: Rocks 2016 (adjusted Wald for NPS), Wilson 1927 (shares), Newcombe 1998 and Zou & Donner 2008 (differences).
 """
 
 from __future__ import annotations
