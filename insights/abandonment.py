@@ -8,6 +8,7 @@ from sqlalchemy import select
 
 from core.db import db
 from core.i18n import language
+from customers.models import Brand
 from insights.rates import Rates
 from insights.recovery import Share
 from surveys import changes, versions
@@ -37,16 +38,17 @@ def leaving(found: Rates) -> list[Leaving]:
     Questions are those of the version asked now, each with what everybody could have answered or somebody did; answers
     to questions that it no longer has count as left before its first one.
     """
-    query = select(Survey.id, Survey.name, versions.current_id_of(Survey.id)).where(Survey.id.in_(found.left))
+    columns = (Survey.id, Survey.name, Brand.name, versions.current_id_of(Survey.id))
+    query = select(*columns).join(Brand, Brand.id == Survey.brand_id).where(Survey.id.in_(found.left))
     every = [
-        Leaving(name, Share(sum(found.left[id_].values()), begun), _steps(found.left[id_], begun, version_id))
-        for id_, name, version_id in db.session.execute(query)
+        Leaving(name, Share(sum(found.left[id_].values()), begun), _steps(found.left[id_], begun, version_id, brand))
+        for id_, name, brand, version_id in db.session.execute(query)
         if (begun := sum(found.left[id_].values()) + found.complete.get(id_, 0)) and version_id is not None
     ]
     return sorted(every, key=lambda each: (-each.begun.k, each.survey))
 
 
-def _steps(left: dict[str, int], begun: int, version_id: int) -> list[Step]:
+def _steps(left: dict[str, int], begun: int, version_id: int, brand: str) -> list[Step]:
     asked = versions.definition_of(version_id)
     known = {question.key for question in asked.questions}
     reached = begun - sum(count for key, count in left.items() if key not in known)
@@ -54,7 +56,8 @@ def _steps(left: dict[str, int], begun: int, version_id: int) -> list[Step]:
     for question in asked.questions:
         count = left.get(question.key, 0)
         if count or question.show_when is None:
-            words = changes.short(question.text, asked.language(language()))
+            texts = {code: words.replace("{brand}", brand) for code, words in question.text.items()}
+            words = changes.short(texts, asked.language(language()))
             steps.append(Step(words, Share(count, reached)))
         reached -= count
     return steps

@@ -173,7 +173,7 @@ def moved_up(rows: list[transitions.Row]) -> str:
     told = []
     if after.up.value is not None:
         share = formats.percent(after.up.value)
-        told.append(_("Won back: %(share)s of those who answered again in these days.", share=share))
+        told.append(_("After recovery, %(share)s of those who answered again in these days moved up.", share=share))
     if otherwise.up.value is not None:
         share = formats.percent(otherwise.up.value)
         told.append(_("Of those not asked after recovery, %(share)s moved up.", share=share))

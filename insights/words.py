@@ -160,21 +160,16 @@ def trend(found: Trend, metric: Metric) -> str:
 
 
 def damage(found: Sequence[Happened]) -> str:
-    """Return where most cases were opened, and how much was left half-done."""
+    """Return where most cases were opened."""
     worst = max(found, key=lambda each: each.cases, default=None)
-    told = []
-    if worst is not None and worst.cases:
-        told.append(
-            _(
-                "Most cases were opened at %(touchpoint)s: %(cases)s of %(all)s.",
-                touchpoint=worst.place.name,
-                cases=formats.number(worst.cases),
-                all=formats.number(sum(each.cases for each in found)),
-            )
-        )
-    else:
-        told.append(_("No case was opened in this period."))
-    return " ".join([*told, half_done(found)]).strip()
+    if worst is None or not worst.cases:
+        return _("No case was opened in this period.")
+    return _(
+        "Most cases were opened at %(touchpoint)s: %(cases)s of %(all)s.",
+        touchpoint=worst.place.name,
+        cases=formats.number(worst.cases),
+        all=formats.number(sum(each.cases for each in found)),
+    )
 
 
 def half_done(found: Sequence[Happened]) -> str:

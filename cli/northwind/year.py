@@ -38,7 +38,7 @@ MOOD: Final = {  # chances of 0 to 10, by touchpoint: deliveries and returns hur
     "chat": (3, 2, 2, 3, 3, 5, 6, 12, 18, 22, 24),
 }
 BAD_DAYS: Final = 9  # lately, deliveries go wrong
-BAD_DELIVERY: Final = (9, 5, 5, 6, 6, 7, 7, 11, 14, 15, 15)
+BAD_DELIVERY: Final = (13, 7, 6, 7, 7, 8, 8, 11, 12, 11, 10)
 WHY: Final = {
     "call-centre": ("cut_off", "repeat_myself", "not_solved"),
     "delivery": ("late_or_damaged", "not_solved"),

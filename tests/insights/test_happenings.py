@@ -159,10 +159,10 @@ def test_the_finding_names_counts_and_claims_no_more(shop: Shop) -> None:
     met(shop, 10, status="started")
     a_case(shop)
 
-    told = words.damage(found(shop))
+    every, name = found(shop), shop.touchpoint.name
 
-    name = shop.touchpoint.name
-    assert told == f"Most cases were opened at {name}: 1 of 1. Left half-done: 10 (25%), 10 of them at {name}."
+    assert words.damage(every) == f"Most cases were opened at {name}: 1 of 1."
+    assert words.half_done(every) == f"Left half-done: 10 (25%), 10 of them at {name}."
     assert words.damage([]) == "No case was opened in this period."
 
 

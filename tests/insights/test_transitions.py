@@ -199,6 +199,6 @@ def test_bands_are_shares_of_those_who_answered_and_silence_of_all_who_were_aske
     assert (row.of("negative").value, row.of("silent").value, row.up.value) == (0.4, 0.25, 0.6)
     told = pictures.moved_up([row, *(transitions.Row("later", was, counts) for was in transitions.STATES)])
     assert told == (
-        "Won back: 60% of those who answered again in these days. Of those not asked after recovery, 60% moved up. "
-        "Of all asked another time, 25% did not answer."
+        "After recovery, 60% of those who answered again in these days moved up. "
+        "Of those not asked after recovery, 60% moved up. Of all asked another time, 25% did not answer."
     )
