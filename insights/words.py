@@ -159,6 +159,25 @@ def trend(found: Trend, metric: Metric) -> str:
     return _("Falls from %(first)s on %(from)s to %(last)s on %(to)s.", **values)
 
 
+def journey(stops: Sequence[Stop]) -> str:
+    """Return the lowest and the highest touchpoint with their intervals; "" if fewer than two have enough answers."""
+    told = [stop for stop in stops if not stop.figure.few and stop.figure.value is not None]
+    if len(told) < 2:
+        return ""
+    ranked = sorted(told, key=lambda stop: (stop.figure.value or 0, stop.place.name))
+    return _("Lowest %(lowest)s; highest %(highest)s.", lowest=_scored(ranked[0]), highest=_scored(ranked[-1]))
+
+
+def _scored(stop: Stop) -> str:
+    figure = stop.figure
+    return _(
+        "%(touchpoint)s %(value)s (%(between)s)",
+        touchpoint=stop.place.name,
+        value=say(figure.metric, figure.value or 0),
+        between=between(figure.metric, figure.low or 0, figure.high or 0),
+    )
+
+
 def damage(found: Sequence[Happened]) -> str:
     """Return where most cases were opened."""
     worst = max(found, key=lambda each: each.cases, default=None)

@@ -163,6 +163,15 @@ def test_one_of_many_touchpoints_needs_more_to_stand_out_than_one_alone() -> Non
     assert (alone.direction, among_many.direction) == (-1, 0)
 
 
+def test_the_map_is_told_by_its_lowest_and_its_highest_with_their_intervals() -> None:
+    one, other, few = (stop(counts, {}, looks=3) for counts in (BETTER, WORSE, {0: 29}))
+
+    said = words.journey([one, other, few])
+
+    assert said == "Lowest Delivery +20 (+1 to +38); highest Delivery +80 (+66 to +90)."
+    assert words.journey([one, few]) == ""
+
+
 def test_lately_worse_names_the_touchpoint_and_nothing_else(shop: Shop) -> None:
     steady = make_touchpoint(shop.brand)
     for place, lately in ((shop.touchpoint, 0), (steady, 10)):
