@@ -22,6 +22,8 @@ def lines(found: Overview) -> Iterator[tuple[Any, ...]]:
         yield (metric, "compared", *compared, *_figure(found.earlier.figure))
     if found.difference is not None and found.earlier:
         yield (f"{metric}, difference", "", *period, found.report.figure.n, *_difference(found.difference))
+    elif found.reworded:
+        yield (f"{metric}, difference", "", *period, found.report.figure.n, "", "", "", "asked in other words")
     for moment in found.trend.moments:
         yield (f"{metric}, 28 days", "", "", moment.day.isoformat(), *_figure(moment.figure))
     for stop in found.stops:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, timedelta
 from statistics import NormalDist
 from typing import Final
@@ -11,7 +11,7 @@ from sqlalchemy import select
 
 from core.db import db
 from customers.models import Stage, Touchpoint
-from insights import metrics
+from insights import metrics, trends
 from insights.metrics import Asked, GroupBy, Period, Report
 from surveys import scoring
 from surveys.scoring import Difference, Figure
@@ -105,8 +105,12 @@ def changed(known: list[Place], lately: Report, before: Report) -> list[Stop]:
 
 
 def changed_lately(asked: Asked, known: list[Place]) -> list[Stop]:
-    """Return where the last ten days differ from the eighty before; two statements."""
-    lately, before = metrics.reports(asked, lately_and_before(asked.end), group_by=GroupBy.TOUCHPOINT)
+    """Return where the last ten days differ from the eighty before, by answers to the same wording; four statements."""
+    periods = lately_and_before(asked.end)
+    (_first, last), (begun, _last) = periods
+    wordings = trends.wording_changes(replace(asked, start=begun))
+    same = trends.same_wording(asked, trends.breaks_between(wordings, begun, last))
+    lately, before = metrics.reports(same, periods, group_by=GroupBy.TOUCHPOINT)
     return changed(known, lately, before)
 
 

@@ -53,6 +53,7 @@ class Asked:
     languages: tuple[str, ...] = ()
     tiers: tuple[str, ...] = ()
     kind: str = "first"
+    without_versions: tuple[int, ...] = ()  # whose answers are left out
 
     def moved(self, *, start: date, end: date) -> Asked:
         """Return the same question about another period."""
@@ -205,6 +206,8 @@ def _restrictions(asked: Asked) -> Iterable[ColumnElement[bool]]:
     ):
         if wanted:
             yield column.in_(wanted)
+    if asked.without_versions:
+        yield Rollup.version_id.not_in(asked.without_versions)
 
 
 def _names(group_by: GroupBy, values: Iterable[Any]) -> dict[Any, tuple[str, str]]:

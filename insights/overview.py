@@ -34,11 +34,13 @@ class Overview:
     lately: list[Stop]
     happened: list[Happened]
     comments: list[Comment]
+    reworded: bool  # the score was asked for in other words in the period compared with, and nobody called them equal
 
     @property
     def difference(self) -> Difference | None:
-        """How far the score lies above that of the period compared with."""
-        return scoring.difference(self.report.figure, self.earlier.figure) if self.earlier else None
+        """How far the score lies above that of the period compared with; None where another wording forbids to say."""
+        comparable = self.earlier is not None and not self.reworded
+        return scoring.difference(self.report.figure, self.earlier.figure) if comparable and self.earlier else None
 
     @property
     def worse(self) -> Stop | None:
@@ -47,12 +49,18 @@ class Overview:
 
 
 def overview(asked: Asked, filters: Filters, offered: Choices, *, now: datetime) -> Overview:
-    """Return the page's figures in at most nineteen statements, whatever the number of answers."""
+    """Return the page's figures in at most twenty-two statements, whatever the number of answers."""
     compared = before(filters, asked)
-    periods = [(asked.start, asked.end), *journey.lately_and_before(asked.end)]
-    periods += [(compared.start, compared.end)] if compared else []
+    recent = journey.lately_and_before(asked.end)
+    first = min(asked.start, recent[1][0], *([compared.start] if compared else []))
+    changes = trends.wording_changes(asked.moved(start=first, end=asked.end))
+    periods = [(asked.start, asked.end), *recent, *([(compared.start, compared.end)] if compared else [])]
     report, lately, until_then, *rest = metrics.reports(asked, periods, group_by=GroupBy.TOUCHPOINT)
     earlier = rest[0] if rest else None
+    reworded = bool(compared and trends.breaks_between(changes, compared.start, asked.end))
+    if lately_reworded := trends.breaks_between(changes, recent[1][0], asked.end):
+        same = trends.same_wording(asked, lately_reworded)
+        lately, until_then = metrics.reports(same, recent, group_by=GroupBy.TOUCHPOINT)
     answered = rates.rates(asked)
     wanted = [place for place in offered.places if not asked.touchpoint_ids or place.id in asked.touchpoint_ids]
     wanted = [place for place in wanted if not asked.brand_ids or place.brand_id in asked.brand_ids]
@@ -61,13 +69,14 @@ def overview(asked: Asked, filters: Filters, offered: Choices, *, now: datetime)
         compared=compared,
         report=report,
         earlier=earlier,
-        trend=trends.trend(asked),
+        trend=trends.trend(asked, changes),
         recovery=recovery.recovery(asked, now=now),
         rates=answered,
         leaving=abandonment.leaving(answered),
         moves=transitions.transitions(asked),
-        stops=journey.stops(wanted, report, earlier),
+        stops=journey.stops(wanted, report, None if reworded else earlier),
         lately=journey.changed(wanted, lately, until_then),
+        reworded=reworded,
         happened=happenings.happened(asked, wanted),
         comments=comments.newest(asked),
     )

@@ -119,5 +119,5 @@ def recount(start: date, end: date, *, now: datetime) -> int:
 
 
 def recount_lately(*, now: datetime) -> int:
-    """Count the newest days anew; for every few minutes."""
+    """Count the newest days anew; for every hour."""
     return recount((now - CHANGES_FOR).date(), (now + timedelta(days=1)).date(), now=now)

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, timedelta
 from typing import Final
 
 from sqlalchemy import Date as SqlDate
-from sqlalchemy import and_, cast, func, select
+from sqlalchemy import and_, cast, func, or_, select
 from sqlalchemy.orm import aliased
 
 from core.db import db
@@ -34,6 +34,7 @@ class Change:
     survey: str
     number: int
     key: str = ""  # the survey's
+    survey_id: int = 0
     equivalent: bool = False
 
 
@@ -75,10 +76,14 @@ class Trend:
         return scoring.difference(newest.figure, oldest.figure)
 
 
-def trend(asked: Asked) -> Trend:
-    """Return the trend of a period in three statements: about every step a moment, at most 27 of them."""
-    found_changes = wording_changes(asked)
-    days = [change.day for change in found_changes if not change.equivalent]
+def trend(asked: Asked, known: list[Change] | None = None) -> Trend:
+    """Return the trend of a period in three statements: about every step a moment, at most 27 of them.
+
+    `known` are the changes of this period and perhaps of an earlier one, where somebody has asked for them already.
+    """
+    since = asked.start - timedelta(days=WINDOW_DAYS)
+    in_period = [change for change in (wording_changes(asked) if known is None else known) if change.day >= since]
+    days = [change.day for change in in_period if not change.equivalent]
     step = max(-(-(asked.end - asked.start).days // (_MOST_POINTS - 1)), 1)
     step = step if step <= 2 else -(-step // 7) * 7  # whole weeks: every window holds each weekday equally often
     found = metrics.rolling(asked, days=WINDOW_DAYS, step=step, breaks=days)
@@ -86,7 +91,7 @@ def trend(asked: Asked) -> Trend:
     for end, figure in found:
         moments.append(Moment(end, figure, before is not None and any(before < day <= end for day in days)))
         before = end
-    return Trend(moments, found_changes)
+    return Trend(moments, in_period)
 
 
 def wording_changes(asked: Asked) -> list[Change]:
@@ -96,7 +101,7 @@ def wording_changes(asked: Asked) -> list[Change]:
     """
     older, day = aliased(SurveyVersion), cast(func.timezone(Brand.zone, SurveyVersion.published_at), SqlDate)
     query = (
-        select(day, Survey.name, Survey.key, SurveyVersion.number, SurveyVersion.id, older.id)
+        select(day, Survey.name, Survey.key, Survey.id, SurveyVersion.number, SurveyVersion.id, older.id)
         .join(Survey, Survey.id == SurveyVersion.survey_id)
         .join(Brand, Brand.id == Survey.brand_id)
         .join(older, and_(older.survey_id == SurveyVersion.survey_id, older.number == SurveyVersion.number - 1))
@@ -109,12 +114,28 @@ def wording_changes(asked: Asked) -> list[Change]:
     if asked.brand_ids:
         query = query.where(Survey.brand_id.in_(asked.brand_ids))
     found = db.session.execute(query).all()
-    declared = wordings.standing([row[4] for row in found])
+    declared = wordings.standing([row[5] for row in found])
     return [
-        Change(began, name, number, key, equivalent=(new_id, asked.metric) in declared)
-        for began, name, key, number, new_id, old_id in reversed(found)
+        Change(began, name, number, key, survey_id, equivalent=(new_id, asked.metric) in declared)
+        for began, name, key, survey_id, number, new_id, old_id in reversed(found)
         if _wording(new_id, asked.metric) != _wording(old_id, asked.metric)
     ]
+
+
+def breaks_between(known: list[Change], start: date, end: date) -> list[Change]:
+    """Return the undeclared changes after a first day up to a last one: figures of both sides are not comparable."""
+    return [change for change in known if not change.equivalent and start < change.day <= end]
+
+
+def same_wording(asked: Asked, breaks: list[Change]) -> Asked:
+    """Return the question without answers to wordings from before these changes; one statement if there are any."""
+    newest = {change.survey_id: change.number for change in breaks}
+    if not newest:
+        return asked
+    older = (
+        (SurveyVersion.survey_id == survey_id) & (SurveyVersion.number < number) for survey_id, number in newest.items()
+    )
+    return replace(asked, without_versions=tuple(db.session.scalars(select(SurveyVersion.id).where(or_(*older)))))
 
 
 def _wording(version_id: int, metric: str) -> list[tuple[str, dict[str, str]]]:

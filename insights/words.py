@@ -122,6 +122,15 @@ def too_few(n: int) -> str:
     return _("too few: %(count)s", count=formats.number(n))
 
 
+def reworded(earlier: Figure, compare: Compare) -> str:
+    """Return what the score of a period was that asked in other words."""
+    when = _("Last year") if compare is Compare.YEAR else _("Before")
+    if earlier.few or earlier.value is None:
+        return _("%(when)s the question was another, and there were too few answers.", when=when)
+    value = say(earlier.metric, earlier.value)
+    return _("%(when)s %(value)s, asked in other words: the two cannot be compared.", when=when, value=value)
+
+
 def compared(figure: Figure, earlier: Figure, moved: Difference, compare: Compare) -> str:
     """Return how a score stands to that of another period; a change is called real only when its interval says so."""
     when = _("Last year") if compare is Compare.YEAR else _("Before")

@@ -155,7 +155,7 @@ def _rules(touchpoints: dict[str, Touchpoint], survey: Survey, thanks: Programme
             delay_minutes=0 if by_eye else 120,
             sample_percent=100 if by_eye else 70,
             quarantine_days=30,
-            conditions={},
+            conditions={"field": "status", "op": "==", "value": "completed"},
         )
         db.session.add(rule)
     db.session.flush()

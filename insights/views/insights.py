@@ -96,6 +96,8 @@ def _found() -> tuple[Filters, Choices, Overview]:
 
 
 def _compared(found: Overview, filters: Filters) -> str:
+    if found.earlier is not None and found.reworded:
+        return words.reworded(found.earlier.figure, filters.compare)
     if found.earlier is None or found.difference is None:
         return ""
     return words.compared(found.report.figure, found.earlier.figure, found.difference, filters.compare)

@@ -11,9 +11,11 @@ from core import clock
 from core.db import db
 from customers.models import Customer
 from insights import happenings, rollups
+from surveys import versions
 from tests.client import Client, count_queries
 from tests.factories import make_brand, make_case, make_interaction, make_staff, make_team
 from tests.insights.conftest import TODAY, Shop, open_shop
+from tests.insights.test_trends import publish
 
 pytestmark = pytest.mark.usefixtures("to_noon")
 
@@ -40,6 +42,21 @@ def test_the_score_stands_with_its_interval_and_what_it_was_before(client: Clien
     assert "<b>+66</b> and <b>+90</b>, 95% sure" in " ".join(html.split())  # Rocks 2016, by hand
     assert "Before +20. The rise is real, not noise." in html
     assert "100 answers." in html
+
+
+def test_a_period_that_asked_in_other_words_is_shown_and_not_compared(client: Client, shop: Shop) -> None:
+    shop.answer([10] * 60 + [0] * 40, on=TODAY - timedelta(days=95))
+    publish(shop, 50, wording="Would you tell a friend about {brand}?")
+    shop.answer([10] * 90 + [0] * 10, version_id=versions.current(shop.survey.id).id)
+    fold()
+
+    html = page(client)
+    text = client.get("/insights.csv").text
+
+    assert "Before +20, asked in other words: the two cannot be compared." in html
+    assert "The rise is real" not in html
+    assert "answers, rising" not in html
+    assert '"asked in other words"' in text
 
 
 def test_under_thirty_answers_there_is_a_count_and_no_score(client: Client, shop: Shop) -> None:

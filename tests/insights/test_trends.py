@@ -163,6 +163,33 @@ def test_one_of_many_touchpoints_needs_more_to_stand_out_than_one_alone() -> Non
     assert (alone.direction, among_many.direction) == (-1, 0)
 
 
+def test_another_wording_raises_no_alarm_and_answers_to_the_same_one_still_do(shop: Shop) -> None:
+    shop.answer([10] * 60, on=TODAY - timedelta(days=60))
+    publish(shop, 40, wording="Would you tell a friend about {brand}?")
+    newer = versions.current(shop.survey.id).id
+    shop.answer([0] * 40, on=TODAY - timedelta(days=2), version_id=newer)
+    rollups.fold(now=clock.now())
+    reworded = journey.changed_lately(shop.asked(), journey.places(None))
+    shop.answer([10] * 60, on=TODAY - timedelta(days=30), version_id=newer)
+    rollups.fold(now=clock.now())
+
+    [worse] = journey.changed_lately(shop.asked(), journey.places(None))
+
+    assert reworded == []
+    assert (worse.direction, worse.before.n if worse.before else 0) == (-1, 60)
+
+
+def test_declared_equivalent_answers_to_both_wordings_are_compared(shop: Shop) -> None:
+    shop.answer([10] * 60, on=TODAY - timedelta(days=60))
+    publish(shop, 40, wording="Would you tell a friend about {brand}?")
+    newer = versions.current(shop.survey.id)
+    shop.answer([0] * 40, on=TODAY - timedelta(days=2), version_id=newer.id)
+    rollups.fold(now=clock.now())
+    wordings.declare(shop.survey, newer, Metric.NPS, why="The same.", by="staff:1", now=clock.now())
+
+    assert [each.direction for each in journey.changed_lately(shop.asked(), journey.places(None))] == [-1]
+
+
 def test_the_map_is_told_by_its_lowest_and_its_highest_with_their_intervals() -> None:
     one, other, few = (stop(counts, {}, looks=3) for counts in (BETTER, WORSE, {0: 29}))
 
