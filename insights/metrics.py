@@ -14,7 +14,7 @@ from sqlalchemy import ColumnElement, func, or_, select
 from core.db import db
 from core.errors import BadInput
 from customers.models import Brand, Touchpoint
-from insights.models import Rollup
+from insights.models import EVERY_TIER, Rollup
 from surveys import scoring
 from surveys.models import Survey, SurveyVersion
 from surveys.scoring import Figure, Metric
@@ -119,7 +119,7 @@ def counts_in(asked: Asked, periods: Sequence[Period], *, group_by: GroupBy) -> 
     column = _column(group_by)
     within = [Rollup.day.between(*period) for period in periods]
     sums: list[Any] = [func.sum(Rollup.count).filter(each) for each in within]
-    query: Any = select(column, Rollup.score, *sums).where(or_(*within), *_restrictions(asked))
+    query: Any = select(column, Rollup.score, *sums).where(or_(*within), *_restrictions(asked, group_by))
     found: list[dict[Any, Counts]] = [defaultdict(dict) for _ in periods]
     for value, score, *counts in db.session.execute(query.group_by(column, Rollup.score)):
         for grouped, count in zip(found, counts, strict=True):
@@ -193,7 +193,7 @@ def _column(group_by: GroupBy) -> ColumnElement[Any]:
     return _COLUMNS[group_by]
 
 
-def _restrictions(asked: Asked) -> Iterable[ColumnElement[bool]]:
+def _restrictions(asked: Asked, group_by: GroupBy | None = None) -> Iterable[ColumnElement[bool]]:
     yield Rollup.metric == asked.metric
     yield Rollup.kind == asked.kind
     for column, wanted in (
@@ -202,10 +202,13 @@ def _restrictions(asked: Asked) -> Iterable[ColumnElement[bool]]:
         (Rollup.brand_id, asked.brand_ids),
         (Rollup.channel, asked.channels),
         (Rollup.language, asked.languages),
-        (Rollup.tier, asked.tiers),
     ):
         if wanted:
             yield column.in_(wanted)
+    if group_by is GroupBy.TIER and not asked.tiers:
+        yield Rollup.tier != EVERY_TIER
+    else:
+        yield Rollup.tier.in_(asked.tiers or (EVERY_TIER,))
     if asked.without_versions:
         yield Rollup.version_id.not_in(asked.without_versions)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import date, datetime
 from enum import StrEnum
+from typing import Final
 
 from sqlalchemy import ForeignKey, Index, SmallInteger
 from sqlalchemy.orm import Mapped, mapped_column, relationship
@@ -11,6 +12,11 @@ from sqlalchemy.orm import Mapped, mapped_column, relationship
 from core.db import Id, Json, Model, PublicId
 from core.files import File
 from customers.models import Brand, ImportRun
+
+EVERY_TIER: Final = "*"
+"""Counts are kept for each tier ("" for customers without one) and under this name for all of them together: who asks
+about everybody reads as many rows as if there were no tiers, and nobody may add up both.
+"""
 
 
 class Rollup(Model):
@@ -20,7 +26,7 @@ class Rollup(Model):
     __tablename__ = "rollup"
     __table_args__ = (
         Index("ix_rollup_survey_day", "survey_id", "day"),
-        Index("ix_rollup_day", "day"),
+        Index("ix_rollup_tier_day", "tier", "day"),
     )
     day: Mapped[date] = mapped_column(primary_key=True)
     brand_id: Mapped[int] = mapped_column(primary_key=True)
@@ -47,6 +53,7 @@ class Move(Model):
     """
 
     __tablename__ = "rollup_move"
+    __table_args__ = (Index("ix_rollup_move_tier_day", "tier", "day"),)
     day: Mapped[date] = mapped_column(primary_key=True)
     brand_id: Mapped[int] = mapped_column(primary_key=True)
     survey_id: Mapped[int] = mapped_column(primary_key=True)
@@ -69,6 +76,7 @@ class Invited(Model):
     """
 
     __tablename__ = "rollup_invited"
+    __table_args__ = (Index("ix_rollup_invited_tier_day", "tier", "day"),)
     day: Mapped[date] = mapped_column(primary_key=True)
     brand_id: Mapped[int] = mapped_column(primary_key=True)
     survey_id: Mapped[int] = mapped_column(primary_key=True)

@@ -18,7 +18,7 @@ from sqlalchemy import ColumnElement, CursorResult, func, select, text
 
 from core.db import db
 from insights.metrics import Asked
-from insights.models import Invited
+from insights.models import EVERY_TIER, Invited
 from surveys.scoring import FEW, wilson
 
 CHANGES_FOR: Final = timedelta(days=45)  # a link works for thirty days, and some answers come in late
@@ -135,7 +135,7 @@ def _restrictions(asked: Asked) -> Iterable[ColumnElement[bool]]:
         (Invited.brand_id, asked.brand_ids),
         (Invited.channel, asked.channels),
         (Invited.language, asked.languages),
-        (Invited.tier, asked.tiers),
+        (Invited.tier, asked.tiers or (EVERY_TIER,)),
     ):
         if wanted:
             yield column.in_(wanted)
@@ -146,11 +146,11 @@ def _restrictions(asked: Asked) -> Iterable[ColumnElement[bool]]:
 _KEY: Final = "day, brand_id, survey_id, touchpoint_id, channel, language, tier, outcome, reason"
 _COUNT: Final = text(f"""
     INSERT INTO rollup_invited ({_KEY}, count)
-    SELECT {_KEY}, count(*) FROM (SELECT day, brand_id, survey_id, touchpoint_id, channel, language, tier, outcome,
+    SELECT {_KEY}, count(*) FROM (SELECT day, brand_id, survey_id, touchpoint_id, channel, language, t.tier, outcome,
            CASE WHEN outcome IN ('skipped', 'partial') THEN reason ELSE '' END AS reason FROM (
         SELECT (i.created_at AT TIME ZONE b.zone)::date AS day, b.id AS brand_id, i.survey_id,
                coalesce(i.touchpoint_id, 0) AS touchpoint_id, i.channel, i.language,
-               coalesce(c.tier, '') AS tier,
+               coalesce(nullif(c.tier, '*'), '') AS own_tier,
                CASE WHEN i.state = 'skipped' THEN 'skipped'
                     WHEN r.state = 'complete' THEN 'complete'
                     WHEN r.state = 'screened_out' THEN 'screened_out'
@@ -178,7 +178,7 @@ _COUNT: Final = text(f"""
         WHERE i.outcome_check_id IS NULL AND i.created_at >= CAST(:start AS date) - interval '1 day'
               AND i.created_at < CAST(:end AS date) + interval '2 days'
         UNION ALL
-        SELECT (d.decided_at AT TIME ZONE b.zone)::date, b.id, 0, t.id, '', '', coalesce(c.tier, ''),
+        SELECT (d.decided_at AT TIME ZONE b.zone)::date, b.id, 0, t.id, '', '', coalesce(nullif(c.tier, '*'), ''),
                'skipped', d.rule
         FROM decision d
         JOIN interaction x ON x.id = d.interaction_id
@@ -187,7 +187,7 @@ _COUNT: Final = text(f"""
         JOIN brand b ON b.id = t.brand_id
         WHERE d.outcome = 'skipped' AND d.decided_at >= CAST(:start AS date) - interval '1 day'
               AND d.decided_at < CAST(:end AS date) + interval '2 days'
-    ) every) found
+    ) every CROSS JOIN LATERAL (VALUES (own_tier), ('*')) t (tier)) found
     WHERE day BETWEEN :start AND :end
     GROUP BY {_KEY}
 """)  # noqa: S608  # composed of the constants above

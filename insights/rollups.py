@@ -15,7 +15,7 @@ BATCH: Final = 5000
 # A response's day is its brand's. Each scored question counts: the main one in columns, further ones in `scores`.
 _SCORED: Final = """
     SELECT (r.answered_at AT TIME ZONE b.zone)::date AS day, r.brand_id, r.survey_id, r.version_id, s.question,
-           s.metric, coalesce(r.touchpoint_id, 0) AS touchpoint_id, r.channel, r.language, coalesce(r.tier, '') AS tier,
+           s.metric, coalesce(r.touchpoint_id, 0) AS touchpoint_id, r.channel, r.language, t.tier,
            0 AS team_id, CASE WHEN r.outcome_check_id IS NULL THEN 'first' ELSE 'outcome' END AS kind, s.score,
            count(*) AS count
     FROM {source} r JOIN brand b ON b.id = r.brand_id
@@ -24,6 +24,7 @@ _SCORED: Final = """
         UNION ALL
         SELECT f.key, f.value ->> 'metric', CAST(f.value ->> 'score' AS smallint) FROM jsonb_each(r.scores) f
     ) s (question, metric, score)
+    CROSS JOIN LATERAL (VALUES (coalesce(nullif(r.tier, '*'), '')), ('*')) t (tier)  -- and all together
     {where}
     GROUP BY 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13
 """
@@ -40,10 +41,11 @@ _COLUMNS: Final = f"{_KEY}, count"
 # rebuild count the same.
 _MOVED: Final = """
     SELECT (r.answered_at AT TIME ZONE b.zone)::date AS day, r.brand_id, r.survey_id, r.metric,
-           coalesce(r.touchpoint_id, 0) AS touchpoint_id, r.channel, r.language, coalesce(r.tier, '') AS tier,
+           coalesce(r.touchpoint_id, 0) AS touchpoint_id, r.channel, r.language, t.tier,
            CASE WHEN r.outcome_check_id IS NULL THEN 'later' ELSE 'recovery' END AS route,
            coalesce(before.was, 'negative') AS was, {became} AS became, count(*) AS count
     FROM {{source}} r JOIN brand b ON b.id = r.brand_id
+    CROSS JOIN LATERAL (VALUES (coalesce(nullif(r.tier, '*'), '')), ('*')) t (tier)
     LEFT JOIN LATERAL (
         SELECT was FROM (
             SELECT {was} AS was, p.answered_at AS at FROM response p

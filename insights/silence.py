@@ -62,8 +62,8 @@ def before(*, customer: str, metric: str, at: str) -> str:
 
 _LATER: Final = f"""
     SELECT (i.expires_at AT TIME ZONE b.zone)::date AS day, b.id AS brand_id, i.survey_id, i.metric,
-           coalesce(i.touchpoint_id, 0) AS touchpoint_id, i.channel, i.language, coalesce(c.tier, '') AS tier,
-           'later' AS route, last.was
+           coalesce(i.touchpoint_id, 0) AS touchpoint_id, i.channel, i.language,
+           coalesce(nullif(c.tier, '*'), '') AS own_tier, 'later' AS route, last.was
     FROM (
         SELECT *, {metric_of("invitation.version_id")} AS metric FROM invitation
         WHERE expires_at >= CAST(:start AS date) - interval '1 day' AND expires_at <= :now
@@ -88,7 +88,7 @@ _LATER: Final = f"""
 _RECOVERY: Final = f"""
     SELECT ((k.due_at + CAST(:after AS interval)) AT TIME ZONE b.zone)::date, b.id,
            coalesce(x.survey_id, i.survey_id, 0), coalesce(x.metric, {metric_of("i.version_id")}),
-           coalesce(x.touchpoint_id, 0), coalesce(i.channel, 'email'), x.language, coalesce(c.tier, ''),
+           coalesce(x.touchpoint_id, 0), coalesce(i.channel, 'email'), x.language, coalesce(nullif(c.tier, '*'), ''),
            'recovery', 'negative'
     FROM outcome_check k
     JOIN "case" x ON x.id = k.case_id
@@ -102,6 +102,7 @@ _COUNT: Final = text(f"""
     INSERT INTO rollup_move ({KEY}, count)
     SELECT day, brand_id, survey_id, metric, touchpoint_id, channel, language, tier, route, was, '{SILENT}', count(*)
     FROM ({_LATER} UNION ALL {_RECOVERY}) fallen
+         CROSS JOIN LATERAL (VALUES (own_tier), ('*')) t (tier)
     WHERE day BETWEEN :start AND :end AND metric IS NOT NULL
     GROUP BY 1, 2, 3, 4, 5, 6, 7, 8, 9, 10
 """)  # noqa: S608  # composed of the constants above

@@ -11,7 +11,7 @@ from sqlalchemy import ColumnElement, func, select
 
 from core.db import db
 from insights.metrics import Asked
-from insights.models import Move
+from insights.models import EVERY_TIER, Move
 from insights.recovery import Share
 from insights.silence import SILENT
 from surveys.scoring import Band
@@ -76,7 +76,7 @@ def _restrictions(asked: Asked) -> Iterable[ColumnElement[bool]]:
         (Move.brand_id, asked.brand_ids),
         (Move.channel, asked.channels),
         (Move.language, asked.languages),
-        (Move.tier, asked.tiers),
+        (Move.tier, asked.tiers or (EVERY_TIER,)),
     ):
         if wanted:
             yield column.in_(wanted)

@@ -19,8 +19,11 @@ KEYS = {
 def upgrade() -> None:
     op.add_column("response", sa.Column("tier", sa.Text(), nullable=True))
     for table, key in KEYS.items():
-        op.add_column(table, sa.Column("tier", sa.Text(), nullable=False, server_default=""))
+        op.add_column(table, sa.Column("tier", sa.Text(), nullable=False, server_default="*"))
         _key(table, key.format(tier="tier, "))
+        op.create_index(f"ix_{table}_tier_day", table, ["tier", "day"])
+        op.alter_column(table, "tier", server_default=None)
+    op.drop_index("ix_rollup_day", table_name="rollup")
     op.create_table(
         "rollup_interaction",
         sa.Column("day", sa.Date(), nullable=False),
@@ -46,7 +49,8 @@ def downgrade() -> None:
     op.drop_index("ix_interaction_received_at", table_name="interaction")
     op.drop_table("rollup_interaction")
     for table, key in KEYS.items():
-        _sum_up(table, key.format(tier=""))
+        _forget_tiers(table, key.format(tier=""))
+    op.create_index("ix_rollup_day", "rollup", ["day"])
     op.drop_column("response", "tier")
 
 
@@ -55,11 +59,7 @@ def _key(table, columns):
     op.create_primary_key(op.f(f"pk_{table}"), table, columns.split(", "))
 
 
-def _sum_up(table, columns):
-    summed = f"SELECT {columns}, sum(count) AS count FROM {table} GROUP BY {columns}"  # noqa: S608  # constants
-    op.execute(f"CREATE TEMPORARY TABLE kept ON COMMIT DROP AS {summed}")
-    op.execute(f"DELETE FROM {table}")  # noqa: S608  # a constant
+def _forget_tiers(table, columns):
+    op.execute(f"DELETE FROM {table} WHERE tier <> '*'")  # noqa: S608  # a constant
     op.drop_column(table, "tier")
-    op.execute(f"INSERT INTO {table} ({columns}, count) SELECT {columns}, count FROM kept")  # noqa: S608  # constants
-    op.execute("DROP TABLE kept")
     op.create_primary_key(op.f(f"pk_{table}"), table, columns.split(", "))
