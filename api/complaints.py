@@ -14,8 +14,9 @@ from marshmallow import Schema, ValidationError, fields, validate, validates
 from sqlalchemy import select
 
 from api import idempotency
+from api.document import Operation, documented
 from api.interactions import CustomerSchema, customer_of
-from api.reading import Words, body, load
+from api.reading import Strict, Words, body, load
 from core import access, clock, i18n
 from core.db import db, new_public_id
 from core.errors import BadInput, NotFound, Refusal
@@ -31,7 +32,7 @@ LONGEST: Final = 10_000
 blueprint = Blueprint("complaints_api", __name__, url_prefix="/api/v1/complaints")
 
 
-class ComplaintSchema(Schema):
+class ComplaintSchema(Strict):
     reference = Words(longest=200, allow_none=True)  # the caller's own number of the complaint
     brand = Words(longest=120, allow_none=True)
     customer = fields.Nested(CustomerSchema, allow_none=True)
@@ -50,8 +51,23 @@ class ComplaintSchema(Schema):
             raise ValidationError(f"It must be one of {', '.join(i18n.LANGUAGES)}.")
 
 
+class ComplaintAnswer(Schema):
+    id = fields.String(required=True)
+    case = fields.String(required=True, metadata={"examples": ["AM-2417"]})
+    created = fields.Boolean(required=True, metadata={"description": "False when its reference was known."})
+    received_at = fields.DateTime(required=True)
+    first_contact_due_at = fields.DateTime(required=True)
+
+
 @blueprint.post("")
 @access.api("complaints:write")
+@documented(
+    Operation(
+        "File a complaint that another system took",
+        body=ComplaintSchema,
+        answers={200: ("It was known", ComplaintAnswer), 201: ("It is kept and its case open", ComplaintAnswer)},
+    )
+)
 def create() -> Response:
     """Keep one complaint and open its case: 201, or 200 when its `reference` was known."""
     now, sent = clock.now(), body()

@@ -5,9 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 from flask import Blueprint, Response, g
+from marshmallow import Schema, fields
 from sqlalchemy import select
 
 from api import idempotency
+from api.document import Operation, documented
 from core import access, clock
 from core.db import db
 from core.errors import NotFound
@@ -17,8 +19,21 @@ from customers.models import Customer
 blueprint = Blueprint("api_customers", __name__, url_prefix="/api/v1/customers")
 
 
+class Erased(Schema):
+    id = fields.String(required=True)
+    erased_at = fields.String(required=True)
+
+
 @blueprint.delete("/<path:external_id>")
 @access.api("customers:erase")
+@documented(
+    Operation(
+        "Erase a customer",
+        places={"external_id": []},
+        is_repeatable=True,
+        answers={200: ("They are erased, with every record merged into theirs", Erased)},
+    )
+)
 def erase(external_id: str) -> Response:
     """Erase the customer with this id of the shop's, and every record merged into theirs.
 

@@ -11,7 +11,8 @@ from flask import Blueprint, Response
 from marshmallow import Schema, ValidationError, fields, validate, validates
 
 from api import idempotency
-from api.reading import Attributes, Past, Whole, Words, body, load
+from api.document import Operation, Problem, documented
+from api.reading import Attributes, Past, Strict, Whole, Words, body, load
 from core import access, clock
 from core.errors import BadInput
 from customers import contacts, interactions, touchpoints
@@ -27,7 +28,7 @@ CURRENCIES: Final = frozenset(list_currencies())
 blueprint = Blueprint("interactions", __name__, url_prefix="/api/v1/interactions")
 
 
-class CustomerSchema(Schema):
+class CustomerSchema(Strict):
     external_id = Words(longest=120, allow_none=True)
     name = Words(longest=200, allow_none=True)
     email = Words(longest=contacts.MAX_EMAIL, allow_none=True)
@@ -41,7 +42,7 @@ class CustomerSchema(Schema):
             raise ValidationError("It is no e-mail address, as in hanna@example.com.")
 
 
-class ValueSchema(Schema):
+class ValueSchema(Strict):
     amount_minor = Whole(low=-(10**13), high=10**13, required=True)
     currency = Words(longest=3, shortest=3, required=True)
 
@@ -51,7 +52,7 @@ class ValueSchema(Schema):
             raise ValidationError("It must be an ISO 4217 code in capitals, as in EUR.")
 
 
-class InteractionSchema(Schema):
+class InteractionSchema(Strict):
     reference = Words(longest=200, required=True)
     occurred_at = Past(required=True)
     touchpoint = Words(longest=120, required=True)
@@ -61,6 +62,36 @@ class InteractionSchema(Schema):
     staff = Words(longest=200, allow_none=True)
     status = fields.String(load_default="completed", validate=validate.OneOf(["completed", "started"]))
     attributes = Attributes(load_default=dict)
+
+
+class DecisionAnswer(Schema):
+    outcome = fields.String(required=True, validate=validate.OneOf(["invited", "delayed", "skipped"]))
+    rule = fields.String(required=True, metadata={"description": "Which rule decided."})
+    send_at = fields.DateTime(required=True, allow_none=True)
+    next_eligible_at = fields.DateTime(required=True, allow_none=True)
+
+
+class InteractionAnswer(Schema):
+    id = fields.String(required=True)
+    reference = fields.String(required=True)
+    created = fields.Boolean(required=True, metadata={"description": "False when it was known."})
+    decision = fields.Nested(DecisionAnswer, required=True)
+
+
+class InteractionInBatch(InteractionAnswer):
+    index = fields.Integer(required=True, metadata={"description": "Its place in the array that was sent."})
+
+
+class RefusedInBatch(Schema):
+    index = fields.Integer(required=True)
+    status = fields.Integer(required=True)
+    problem = fields.Nested(Problem(exclude=("request_id",)), required=True)
+
+
+ONE_OR_MANY: Final = {
+    "oneOf": [InteractionSchema, {"type": "array", "minItems": 1, "maxItems": MOST, "items": InteractionSchema}]
+}
+KEPT_IN_BATCH: Final = {"type": "array", "items": InteractionInBatch}
 
 
 @dataclass(frozen=True)
@@ -75,6 +106,20 @@ class Told:
 
 @blueprint.post("")
 @access.api("interactions:write")
+@documented(
+    Operation(
+        "Tell of one interaction, or of up to 1,000",
+        body=ONE_OR_MANY,
+        answers={
+            200: ("It was known; or all of an array, in its order", {"oneOf": [InteractionAnswer, KEPT_IN_BATCH]}),
+            201: ("It is kept", InteractionAnswer),
+            207: (
+                "Some of an array were refused, each with its problem in its place",
+                {"type": "array", "items": {"oneOf": [InteractionInBatch, RefusedInBatch]}},
+            ),
+        },
+    )
+)
 def create() -> Response:
     """Keep one interaction (an object) or up to 1,000 (an array), and answer with each one's id and decision.
 

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from datetime import date, timedelta
-from typing import Final
+from typing import Any, Final
 
 from flask import Blueprint, Response, jsonify, request
+from marshmallow import Schema, fields, validate
 
+from api.document import Operation, documented
+from api.reading import Day, Strict, Words, load
 from core import access, clock
 from core.errors import BadInput, NotFound
 from insights import metrics
@@ -15,13 +18,52 @@ from surveys.scoring import Metric
 
 LONGEST: Final = timedelta(days=3660)
 DEFAULT: Final = timedelta(days=89)
-PARAMETERS: Final = frozenset({"survey", "touchpoint", "tier", "from", "to", "group_by"})
 
 blueprint = Blueprint("metrics", __name__, url_prefix="/api/v1/metrics")
 
 
+class AskedSchema(Strict):
+    """The address's parameters."""
+
+    survey = Words(longest=120, metadata={"description": "A survey's key; otherwise all surveys."})
+    touchpoint = Words(longest=120, metadata={"description": "A touchpoint's key; otherwise all touchpoints."})
+    tier = Words(longest=120, metadata={"description": "A tier of customers as it was sent; otherwise all customers."})
+    start = Day(data_key="from", metadata={"description": "The first day; otherwise 89 days before the last one."})
+    end = Day(data_key="to", metadata={"description": "The last day, included; otherwise today."})
+    group_by = fields.String(validate=validate.OneOf(list(GroupBy), error="It must be one of {choices}."))
+
+
+class FigureAnswer(Schema):
+    metric = fields.String(required=True, validate=validate.OneOf(list(Metric)))
+    n = fields.Integer(required=True, metadata={"description": "How many answers."})
+    value = fields.Float(required=True, allow_none=True, metadata={"description": "Null below 5 answers."})
+    low = fields.Float(required=True, allow_none=True, metadata={"description": "Where the 95 % interval begins."})
+    high = fields.Float(required=True, allow_none=True, metadata={"description": "Where it ends."})
+    few = fields.Boolean(required=True, metadata={"description": "Below 30 answers."})
+    mean = fields.Float(allow_none=True, metadata={"description": "Of CES only: the mean of the answers, 1 to 7."})
+    mean_low = fields.Float(allow_none=True)
+    mean_high = fields.Float(allow_none=True)
+
+
+class GroupAnswer(FigureAnswer):
+    key = fields.String(required=True)
+    name = fields.String(required=True)
+
+
+class ReportAnswer(FigureAnswer):
+    groups = fields.List(fields.Nested(GroupAnswer), required=True)
+
+
 @blueprint.get("/<name>")
 @access.api("metrics:read")
+@documented(
+    Operation(
+        "Read a score",
+        query=AskedSchema,
+        places={"name": list(Metric)},
+        answers={200: ("The score with its interval, whole and by group", ReportAnswer)},
+    )
+)
 def show(name: str) -> Response:
     """Answer {"metric", "n", "value", "low", "high", "few", "groups"}; by default of the last 90 days.
 
@@ -29,53 +71,25 @@ def show(name: str) -> Response:
     """
     if name not in list(Metric):
         raise NotFound(f"There is no metric of this name; there are {', '.join(Metric)}.")
-    unknown = sorted(set(request.args) - PARAMETERS)
-    if unknown:
-        raise BadInput([{"field": field[:80], "detail": "There is no such parameter."} for field in unknown])
-    start, end = _period()
+    wanted = load(AskedSchema(), request.args.to_dict())
+    start, end = _period(wanted)
     asked = Asked(
         Metric(name),
         start,
         end,
-        survey_ids=metrics.survey_ids(_text("survey")),
-        touchpoint_ids=metrics.touchpoint_ids(_text("touchpoint")),
-        tiers=tuple(filter(None, [_text("tier")])),
+        survey_ids=metrics.survey_ids(wanted.get("survey")),
+        touchpoint_ids=metrics.touchpoint_ids(wanted.get("touchpoint")),
+        tiers=tuple(filter(None, [wanted.get("tier")])),
     )
-    return jsonify(metrics.report(asked, group_by=_group_by()).to_json())
+    group_by = GroupBy(wanted["group_by"]) if "group_by" in wanted else None
+    return jsonify(metrics.report(asked, group_by=group_by).to_json())
 
 
-def _period() -> tuple[date, date]:
-    end = _day("to") or clock.now().date()
-    start = _day("from") or end - DEFAULT
+def _period(wanted: dict[str, Any]) -> tuple[date, date]:
+    end = wanted.get("end") or clock.now().date()
+    start = wanted.get("start") or end - DEFAULT
     if start > end:
         raise BadInput([{"field": "from", "detail": "It lies after `to`."}])
     if end - start > LONGEST:
         raise BadInput([{"field": "from", "detail": "The period is longer than ten years."}])
     return start, end
-
-
-def _day(name: str) -> date | None:
-    value = _text(name)
-    if value is None:
-        return None
-    try:
-        return date.fromisoformat(value)
-    except ValueError:
-        raise BadInput([{"field": name, "detail": "It must be a day as in 2026-03-01."}]) from None
-
-
-def _group_by() -> GroupBy | None:
-    value = _text("group_by")
-    if value is None:
-        return None
-    try:
-        return GroupBy(value)
-    except ValueError:
-        raise BadInput([{"field": "group_by", "detail": f"It must be one of {', '.join(GroupBy)}."}]) from None
-
-
-def _text(name: str) -> str | None:
-    value = request.args.get(name)
-    if value and "\x00" in value:
-        raise BadInput([{"field": name, "detail": "It holds a character that cannot be stored."}])
-    return value or None

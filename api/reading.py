@@ -5,17 +5,18 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from typing import Any, Final
 
 from flask import current_app, request
-from marshmallow import Schema, ValidationError, fields
+from marshmallow import RAISE, Schema, ValidationError, fields
 
 from core import clock
 from core.errors import BadInput, Refusal
 
 EARLIEST: Final = datetime(1990, 1, 1, tzinfo=UTC)
 FUTURE: Final = timedelta(days=1)  # a clock may be off; an event of next week has not happened
+_DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 _CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ud800-\udfff]")
 
 
@@ -54,8 +55,20 @@ def _reason(error: Exception) -> str:
     return "it is nested too deeply" if isinstance(error, RecursionError) else "it cannot be read as UTF-8 JSON"
 
 
+class Strict(Schema):
+    """What is sent, with no other fields than those named; the document says so too."""
+
+    class Meta:
+        unknown = RAISE
+
+
 class Words(fields.String):
     """Text of a bounded length, without control characters or half characters, which no page or database can show."""
+
+    @property
+    def says(self) -> dict[str, Any]:
+        """Return what the document adds to the type: each own kind of field has this beside its check."""
+        return {"minLength": self.shortest, "maxLength": self.longest}
 
     def __init__(self, *, longest: int, shortest: int = 1, **more: Any) -> None:
         super().__init__(**more)
@@ -75,6 +88,10 @@ class Words(fields.String):
 class Whole(fields.Integer):
     """A whole number in a range; true, "1" and 1.0 are none."""
 
+    @property
+    def says(self) -> dict[str, Any]:
+        return {"minimum": self.low, "maximum": self.high}
+
     def __init__(self, *, low: int, high: int, **more: Any) -> None:
         super().__init__(**more)
         self.low, self.high = low, high
@@ -89,6 +106,8 @@ class Whole(fields.Integer):
 
 class Past(fields.AwareDateTime):
     """An ISO 8601 moment with its zone, which has happened; returned in UTC."""
+
+    says = {"examples": ["2026-03-01T14:05:00+01:00"], "description": "A moment with its zone that has happened."}
 
     default_error_messages = {
         "invalid": "It must be a moment as in 2026-03-01T14:05:00+01:00.",
@@ -107,10 +126,28 @@ class Past(fields.AwareDateTime):
         return moment
 
 
+class Day(fields.Date):
+    """A day as in 2026-03-01; days before 1990 are refused, so that one may reckon back from any."""
+
+    def _deserialize(self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **more: Any) -> date:
+        try:
+            day = date.fromisoformat(value if _DAY.fullmatch(value) else "")
+        except ValueError:
+            raise ValidationError("It must be a day as in 2026-03-01.") from None
+        if day < EARLIEST.date():
+            raise ValidationError(f"It must not lie before {EARLIEST:%Y}.")
+        return day
+
+
 class Attributes(fields.Dict):
     """Up to 50 further facts of an event: short names with text, numbers, true, false or null."""
 
     MOST, LONGEST_NAME, LONGEST_TEXT = 50, 60, 1000
+    says = {
+        "maxProperties": MOST,
+        "propertyNames": {"minLength": 1, "maxLength": LONGEST_NAME},
+        "additionalProperties": {"type": ["string", "number", "boolean", "null"], "maxLength": LONGEST_TEXT},
+    }
 
     def _deserialize(self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **more: Any) -> dict[str, Any]:
         if not isinstance(value, dict):

@@ -7,6 +7,7 @@ from flask import Flask
 from api import (
     complaints,
     customers,
+    document,
     erasure,  # noqa: F401  # imported for what it hears
     interactions,
     metrics,
@@ -20,3 +21,4 @@ def init_app(app: Flask) -> None:
     app.register_blueprint(complaints.blueprint)
     app.register_blueprint(customers.blueprint)
     app.register_blueprint(metrics.blueprint)
+    app.register_blueprint(document.blueprint)
