@@ -221,10 +221,6 @@ def _answer(interaction: Interaction, created: bool, decision: Decision) -> dict
 
 def _all_refused(refused: list[dict[str, Any]], *, many: bool) -> BadInput:
     if many:
-        problems = [
-            {"index": item["index"], "field": problem.get("field"), "detail": problem["detail"]}
-            for item in refused
-            for problem in item["problem"]["problems"]
-        ]
+        problems = [{"index": item["index"], **problem} for item in refused for problem in item["problem"]["problems"]]
         return BadInput(problems)
     return BadInput(refused[0]["problem"]["problems"])
