@@ -101,6 +101,12 @@ def test_a_forged_sign_in_form_is_refused(client: Client) -> None:
     assert response.status_code == 400
 
 
+@pytest.mark.parametrize("path", ["/login", "/reset", "/tf-select", "/tf-validate", "/mf-recovery"])
+@pytest.mark.parametrize("body", ["-1", "[]", "{", '{"email": ["a"]}'])
+def test_the_pages_take_forms_alone(client: Client, path: str, body: str) -> None:
+    assert client.post(path, data=body, content_type="application/json").status_code == 415
+
+
 def test_signing_out_ends_the_session(client: Client) -> None:
     client.sign_in(make_staff())
 
@@ -300,13 +306,17 @@ def test_with_a_second_factor_the_password_alone_opens_nothing(app: Flask, clien
 def test_a_code_is_taken_once(app: Flask, client: Client) -> None:
     ana = make_staff()
     sign_in(client, ana.email)
-    secret = second_factor(client)
+    code = code_of(second_factor(client))
+    client.post("/logout")
+    sign_in(client, ana.email)
+    client.post("/tf-validate", data={"code": code})  # taken only if half a minute began since the set-up
     client.post("/logout")
 
     sign_in(client, ana.email)
-    response = client.post("/tf-validate", data={"code": code_of(secret)})
+    response = client.post("/tf-validate", data={"code": code})
 
     assert "doesn’t fit" in response.text
+    assert client.get("/profile").status_code == 302
 
 
 def test_a_recovery_code_opens_once_and_is_stored_encrypted(client: Client) -> None:
