@@ -43,7 +43,7 @@ from wtforms import Field, RadioField
 from wtforms.fields import SelectChoice
 
 from accounts.models import Role, Staff
-from core import access, clock, events, formats, i18n
+from core import access, clock, events, formats, i18n, tokens
 from core.config import Config, Environment
 from core.db import db
 from core.errors import Gone
@@ -101,6 +101,7 @@ def init_app(app: Flask) -> None:
         access.declare(f"security.{endpoint}", access.Rule(access.Kind.SIGNED_IN))
     _listen(app)
     app.before_request(take_forms_alone)
+    app.before_request(take_exact_links_alone)
     app.before_request(speak_their_language)
 
 
@@ -349,6 +350,8 @@ def welcome_link(staff: Staff) -> str:
 
 def welcomed(token: str) -> Staff:
     """Return whose welcome link this is; raises LinkUsed when it was used, has expired or is not ours."""
+    if not tokens.is_exact(token):
+        raise LinkUsed
     try:
         uniquifier = _welcome_signer().loads(token, max_age=int(WELCOME_WITHIN.total_seconds()))
     except BadData:
@@ -368,6 +371,12 @@ def take_forms_alone() -> None:
     """Refuse JSON before the library reads it: these are pages, and it stumbles over what is no object."""
     if request.is_json and (request.endpoint or "").startswith("security."):
         abort(415)
+
+
+def take_exact_links_alone() -> None:
+    """Refuse a reset link that is not written as we wrote it; the library would read past the difference."""
+    if request.endpoint == "security.reset_password" and not tokens.is_exact((request.view_args or {})["token"]):
+        abort(404)
 
 
 def speak_their_language() -> None:
