@@ -172,7 +172,12 @@ def _operation(rule: Rule, operation: Operation, scope: str | None) -> dict[str,
 
 def _parameters(rule: Rule, operation: Operation) -> list[dict[str, Any]]:
     found: list[dict[str, Any]] = [
-        {"in": "path", "name": name, "required": True, "schema": {"type": "string"} | ({"enum": [*words]} if words else {})}
+        {
+            "in": "path",
+            "name": name,
+            "required": True,
+            "schema": {"type": "string"} | ({"enum": [*words]} if words else {}),
+        }
         for name, words in operation.places.items()
     ]
     if operation.query:

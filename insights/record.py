@@ -17,6 +17,7 @@ from core.errors import NotFound
 from core.events import Event
 from customers.models import Consent, Customer, Interaction, Touchpoint
 from customers.scales import band
+from feedback import seen
 from feedback.models import OPEN_STATES, Case, CaseEntry, CaseState, EntryKind, Origin, Promise, PromiseState
 from incentives.models import Reward, RewardState
 from notifications import suppression
@@ -111,9 +112,7 @@ def is_all_seen(customer: Customer, staff: Staff) -> bool:
 
 def visible(staff: Staff) -> Select[Customer]:
     """Return the statement of customers this person may see: a team of one brand sees those who met that brand."""
-    query = select(Customer).where(Customer.merged_into_id.is_(None))
-    brand_id = brand_of(staff)
-    return query if brand_id is None else query.where(Customer.id.in_(_met(brand_id)))
+    return seen.by(staff)
 
 
 def lines(
@@ -221,15 +220,9 @@ def _is_seen(customer: Customer, staff: Staff) -> bool:
     if brand_id is None:
         return True
     return (
-        db.session.scalar(select(Customer.id).where(Customer.id == customer.id, Customer.id.in_(_met(brand_id))))
+        db.session.scalar(select(Customer.id).where(Customer.id == customer.id, Customer.id.in_(seen.met(brand_id))))
         is not None
     )
-
-
-def _met(brand_id: int) -> Select[Any]:
-    """Return the ids of customers who met a brand, or have a case with it."""
-    met = select(Interaction.customer_id).join(Touchpoint).where(Touchpoint.brand_id == brand_id)
-    return met.union(select(Case.customer_id).where(Case.brand_id == brand_id)).subquery().select()
 
 
 def _interactions(customer_id: int, before: datetime | None) -> Iterable[Line]:

@@ -19,7 +19,6 @@ from accounts.models import Staff
 from core import access, clock, formats, i18n, money
 from core.db import db
 from core.errors import NotFound, Refusal
-from customers import customers
 from customers.models import Brand, Customer, Interaction
 from feedback import (
     assignments,
@@ -36,6 +35,7 @@ from feedback import (
     queues,
     resolutions,
     rows,
+    seen,
     stations,
     thread,
 )
@@ -422,7 +422,7 @@ def staff_of(public_id: str) -> Staff:
 def new() -> str:
     """Show the form for a case that no answer opened; `?customer=` names whom it is for."""
     form = _new_form(filled=False)
-    if (wanted := request.args.get("customer")) and (customer := _by_public_id(wanted)):
+    if (wanted := request.args.get("customer")) and (customer := seen.by_public_id(wanted, staff=current_user)):
         form.customer.data = customer.external_id or customer.email or ""
         form.language.data = i18n.known_code(customer.language) or i18n.DEFAULT
     return render_template("feedback/new.html", form=form)
@@ -432,7 +432,7 @@ def new() -> str:
 @access.needs("cases.work")
 def create() -> Answer:
     form, now = _new_form(filled=True), clock.now()
-    customer = customers.known_as(form.customer.data) if form.customer.data else None
+    customer = seen.named(form.customer.data, staff=current_user) if form.customer.data else None
     if form.validate() and (customer or not form.customer.data):
         opened = cases.open_by_hand(_by_hand(form, customer), by=current_user, now=now)
         db.session.commit()
@@ -469,8 +469,3 @@ def _by_hand(form: NewCaseForm, customer: Customer | None) -> cases.ByHand:
         wants=form.wants.data if customer else "none",
         touchpoint_id=place.id if place else None,
     )
-
-
-def _by_public_id(public_id: str) -> Customer | None:
-    found = db.session.scalar(select(Customer).where(Customer.public_id == public_id, Customer.erased_at.is_(None)))
-    return customers.remaining(found) if found is not None else None

@@ -15,11 +15,10 @@ from werkzeug.wrappers import Response
 from accounts import visibility
 from core import access, clock, i18n
 from core import files as core_files
-from core.db import db, is_public_id
+from core.db import db
 from core.errors import NotFound
-from customers import customers
 from customers.models import Brand, Customer
-from feedback import cases, complaints, files, trees
+from feedback import cases, complaints, files, seen, trees
 from feedback.complaints import ComplaintData
 from feedback.files import BadFile, Upload
 from feedback.forms.filed import FiledForm
@@ -42,7 +41,7 @@ def take_large_bodies(endpoint: str | None, values: Any) -> None:
 def new() -> str:
     """Show the form; `?customer=` names whom it is for."""
     form = _form(filled=False)
-    if (wanted := request.args.get("customer")) and (customer := _by_public_id(wanted)):
+    if (wanted := request.args.get("customer")) and (customer := seen.by_public_id(wanted, staff=current_user)):
         form.customer.data = customer.external_id or customer.email or ""
         form.language.data = i18n.known_code(customer.language) or i18n.DEFAULT
     return _page(form)
@@ -52,7 +51,7 @@ def new() -> str:
 @access.needs("cases.work")
 def file() -> Answer:
     form, now = _form(filled=True), clock.now()
-    known = customers.known_as(form.customer.data) if form.customer.data else None
+    known = seen.named(form.customer.data, staff=current_user) if form.customer.data else None
     form.known = known
     brand = _brand(form.brand.data)
     fine, uploads = form.check(today=now.astimezone(ZoneInfo(brand.zone)).date()), _uploads(form)
@@ -120,13 +119,6 @@ def _brand(key: str | None) -> Brand:
     if not brands:
         raise NotFound
     return brands.get(key or "") or next(iter(brands.values()))
-
-
-def _by_public_id(public_id: str) -> Customer | None:
-    if not is_public_id(public_id):
-        return None
-    found = db.session.scalar(select(Customer).where(Customer.public_id == public_id, Customer.erased_at.is_(None)))
-    return customers.remaining(found) if found is not None else None
 
 
 @blueprint.post("/cases/<number>/category")
