@@ -10,7 +10,7 @@ import structlog
 from flask import Flask, Response, g, jsonify, render_template, request
 from flask_babel import gettext as _
 from sqlalchemy.exc import OperationalError
-from werkzeug.exceptions import HTTPException
+from werkzeug.exceptions import HTTPException, SecurityError
 
 log = structlog.get_logger(__name__)
 
@@ -96,6 +96,8 @@ def refused(refusal: Refusal) -> Response:
 
 def http_error(error: HTTPException) -> Response:
     status = error.code or 500
+    if isinstance(error, SecurityError):
+        return strange_host()
     if error.response is not None and status < 400:
         return error.response  # type: ignore[return-value]  # werkzeug's redirect carries a finished response
     body = {
@@ -109,6 +111,12 @@ def http_error(error: HTTPException) -> Response:
         if name not in {"Content-Type", "Content-Length"}:
             response.headers[name] = value
     return response
+
+
+def strange_host() -> Response:
+    """Answer a request whose Host is none of ours: in plain words, for no page of ours can make its links then."""
+    words = "This is no address of this server.\n"
+    return Response(words, 400, mimetype="text/plain", headers={"Cache-Control": "no-store"})
 
 
 def database_away(error: OperationalError) -> Response:
