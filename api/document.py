@@ -1,7 +1,7 @@
 """GET /api/v1/openapi.json: what the API takes and answers, made from the schemas that read and from the routes.
 
 A view says with `documented` what only it knows; its address, method and scope come from where they are enforced.
-Source: docs/decisions/0020-the-document-of-the-api.md
+Source: docs/decisions/0005-the-document-of-the-api.md
 """
 
 from __future__ import annotations

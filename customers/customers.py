@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import Select, func, or_, select, text
+from sqlalchemy import Select, func, select, text
 from sqlalchemy.dialects.postgresql import insert
 
 from core.db import db, new_public_id
@@ -173,14 +173,6 @@ def remaining(customer: Customer) -> Customer:
     if customer.merged_into_id is None:
         return customer
     return db.session.get_one(Customer, customer.merged_into_id)
-
-
-def known_as(words: str) -> Customer | None:
-    """Return the customer with this number or address, also one that a merged record had; of several the oldest."""
-    named = or_(Customer.external_id == words, func.lower(Customer.email) == words.lower())
-    query = select(Customer).where(named, Customer.erased_at.is_(None))
-    found = db.session.scalars(query.order_by(Customer.merged_into_id.is_not(None), Customer.id).limit(1)).first()
-    return remaining(found) if found is not None else None
 
 
 def by_reference(words: str) -> Customer:
