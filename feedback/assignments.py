@@ -38,10 +38,11 @@ def claim(case: Case, staff: Staff, now: datetime) -> None:
     if taken is not None:
         record(case, "case.assigned", by=staff, now=now, staff=staff.id, how="claimed")
     elif case.assignee_id != staff.id:
-        raise AlreadyTaken(_taken_by(case, now))
+        raise AlreadyTaken(taken_by(case, now))
 
 
-def _taken_by(case: Case, now: datetime) -> str:
+def taken_by(case: Case, now: datetime) -> str:
+    """Return who has a case and since when, as whoever comes second reads it."""
     if case.assignee is None or case.assigned_at is None:
         return _("Somebody else just took this case.")
     return _("%(name)s took it %(ago)s.", name=case.assignee.first_name, ago=formats.ago(case.assigned_at, now))

@@ -69,6 +69,7 @@ def log_call(
     record(case, "case.called", by=by, now=now, entry=entry.id, reached=reached, minutes=minutes)
     if reached:
         _contacted(case, by=by, now=now)
+        case.planned_at = None
     settle(case, now=now)
     return entry
 
@@ -101,6 +102,7 @@ def reply(
     entry.message_id = message.id if message else None
     record(case, "case.replied", by=by, now=now, entry=entry.id, message=entry.message_id)
     _answered(case, by=by, now=now)
+    case.planned_at = None
     if wait and case.is_open:
         _wait(case, by=by, now=now)
     settle(case, now=now)

@@ -97,6 +97,7 @@ class Case(Model):
     opened_at: Mapped[datetime]
     due_at: Mapped[datetime]  # of what is due next: the earliest running clock or open promise
     next_act: Mapped[str] = mapped_column(default="first_contact")  # a code: first_contact, promise, resolution, …
+    planned_at: Mapped[datetime | None]  # when somebody wants to look at it again; no clock moves by that
     first_contact_at: Mapped[datetime | None]
     resolved_at: Mapped[datetime | None]
     fixed_at: Mapped[datetime | None]  # the customer's word

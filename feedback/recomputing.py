@@ -28,8 +28,7 @@ def recompute(*, calendar_id: int, after_id: int, now: datetime) -> None:
     cases = db.session.scalars(query, execution_options={"populate_existing": True}).all()
     found = db.session.scalars(select(CaseClock).where(*running, CaseClock.case_id.in_(case_ids))).all()
     _move(found, clocks.events_of(clock.id for clock in found))
-    for case in cases:
-        state.settle(case, now=now)
+    state.settle_all(cases, now=now)
     if len(case_ids) == BATCH:
         rest = {"calendar_id": calendar_id, "after_id": case_ids[-1]}
         outbox.later("clocks.recompute", key=new_public_id(), due_at=now, **rest)

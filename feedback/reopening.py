@@ -28,7 +28,7 @@ def reopen(case: Case, *, because: str, by: By, now: datetime) -> None:
         .execution_options(synchronize_session="fetch")
     )
     case.state, case.reopened, case.off_desk = CaseState.RECOVERY, case.reopened + 1, False
-    case.resolved_at = case.fixed_at = case.closed_at = None
+    case.resolved_at = case.fixed_at = case.closed_at = case.planned_at = None
     record(case, "case.reopened", by=by, now=now, because=because)
     start_clock(case, ClockKind.RESOLUTION, by=by, now=now)
     settle(case, now=now)

@@ -26,6 +26,7 @@ NEXT = {
     "next_response": _l("Answer the customer"),
     "resolution": _l("Put it right"),
     "follow_up": _l("Ask how it is"),
+    "planned": _l("Look at it again"),
     "outcome": _l("Ask again"),
     "none": _l("Nothing"),
 }

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any, Final
 
 from sqlalchemy import and_, exists, literal, or_, select, union_all
 from sqlalchemy import case as sql_case
+from sqlalchemy.dialects.postgresql import distinct_on
 
 from core import events
 from core.db import db
 from core.errors import Conflict
+from core.inserting import among
 from feedback.actors import By, actor_of
 from feedback.models import Case, CaseClock, CaseEntry, CaseState, EntryKind, Priority, Promise, PromiseState
 
@@ -39,37 +42,56 @@ def raise_priority(case: Case) -> None:
 
 
 def settle(case: Case, *, now: datetime) -> None:
-    """Set what is due next: the earliest of running clocks, open promises, and broken ones nobody has answered for."""
+    """Set what is due next: the earliest of running clocks, promises, broken ones not answered for, or a plan."""
+    settle_all([case], now=now)
+
+
+def settle_all(cases: Sequence[Case], *, now: datetime) -> None:
+    """Set what is due next in each of these cases, in one statement to find it."""
     db.session.flush()
-    if not case.is_open:
+    still_open = [case for case in cases if case.is_open]
+    if not still_open:
         return
-    first = db.session.execute(_due(case).order_by("due_at", "rank").limit(1)).first()
+    first = {row.case_id: row for row in db.session.execute(_due([case.id for case in still_open]))}
+    for case in still_open:
+        _set_due(case, first.get(case.id), now)
+    db.session.flush()
+
+
+def _set_due(case: Case, first: Any, now: datetime) -> None:
     if first is not None:
         case.due_at, case.next_act = first.due_at, first.act
     elif case.state == CaseState.WAITING:
         case.due_at, case.next_act = now + FOLLOW_UP, "follow_up"
     else:
         case.due_at, case.next_act = now, "resolution"
-    db.session.flush()
 
 
-def _due(case: Case) -> Any:
-    clocks = select(CaseClock.due_at.label("due_at"), CaseClock.kind.label("act"), literal(1).label("rank")).where(
-        CaseClock.case_id == case.id, CaseClock.stopped_at.is_(None), CaseClock.paused_at.is_(None)
-    )
+def _due(case_ids: Sequence[int]) -> Any:
+    """Return the first thing due in each case: case_id, due_at, act."""
+    clocks = select(
+        CaseClock.case_id.label("case_id"),
+        CaseClock.due_at.label("due_at"),
+        CaseClock.kind.label("act"),
+        literal(1).label("rank"),
+    ).where(CaseClock.case_id == among(case_ids), CaseClock.stopped_at.is_(None), CaseClock.paused_at.is_(None))
     said_since = exists().where(
         CaseEntry.case_id == Promise.case_id,
         CaseEntry.at >= Promise.ended_at,
         or_(CaseEntry.kind == EntryKind.REPLY, and_(CaseEntry.kind == EntryKind.CALL, CaseEntry.reached.is_(True))),
     )
-    open_promises = select(Promise.due_at, _promise_act("contact", "promise"), literal(0)).where(
-        Promise.case_id == case.id, Promise.state == PromiseState.OPEN
+    open_promises = select(Promise.case_id, Promise.due_at, _promise_act("contact", "promise"), literal(0)).where(
+        Promise.case_id == among(case_ids), Promise.state == PromiseState.OPEN
     )
-    broken = select(Promise.due_at, literal("broken_promise"), literal(0)).where(
-        Promise.case_id == case.id, Promise.state == PromiseState.BROKEN, ~said_since
+    broken = select(Promise.case_id, Promise.due_at, literal("broken_promise"), literal(0)).where(
+        Promise.case_id == among(case_ids), Promise.state == PromiseState.BROKEN, ~said_since
     )
-    due = union_all(clocks, open_promises, broken).subquery()
-    return select(due.c.due_at, due.c.act, due.c.rank)
+    planned = select(Case.id, Case.planned_at, literal("planned"), literal(2)).where(
+        Case.id == among(case_ids), Case.planned_at.is_not(None)
+    )
+    due = union_all(clocks, open_promises, broken, planned).subquery()
+    first = select(due.c.case_id, due.c.due_at, due.c.act).ext(distinct_on(due.c.case_id))
+    return first.order_by(due.c.case_id, due.c.due_at, due.c.rank)
 
 
 def _promise_act(contact: str, other: str) -> Any:

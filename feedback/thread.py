@@ -18,6 +18,7 @@ from core.events import Event
 from feedback import entries, promises, rows
 from feedback.actors import staff_id_of
 from feedback.models import Case, CaseEntry, EntryKind, Promise, RootCause
+from feedback.several import REASONS
 from incentives.models import Reward
 from notifications.models import Message
 
@@ -294,6 +295,26 @@ def _closed(event: Event, who: str, known: Known) -> Telling:
     return "check", "", (_("Closed:") if why else _("Closed."), why)
 
 
+def _planned(event: Event, who: str, known: Known) -> Telling:
+    if not event.data.get("at"):
+        return "clock", "", (_("No time of its own any more"), _("by %(name)s.", name=who))
+    at = datetime.fromisoformat(str(event.data["at"]))
+    why = REASONS.get(str(event.data.get("because")), "")
+    title = _("To be looked at again %(time)s", time=f"{formats.day(at)}, {formats.time(at)}")
+    return "clock", "", (title, f"{_('by %(name)s.', name=who)} {why}.".strip() if why else _("by %(name)s.", name=who))
+
+
+def _prioritised(event: Event, who: str, known: Known) -> Telling:
+    words = {"urgent": _("Urgent from here"), "high": _("High priority from here")}
+    title = words.get(str(event.data.get("is")), _("Normal priority from here"))
+    return "alert", "", (title, _("by %(name)s.", name=who))
+
+
+def _cause_found(event: Event, who: str, known: Known) -> Telling:
+    cause = known.causes.get(event.data.get("cause") or 0)
+    return "return", "", (_("Root cause found:"), f"{cause.name if cause else '–'}, {_('by %(name)s.', name=who)}")
+
+
 def _simple(icon: str, tone: str, words: Any) -> Any:
     def tell(event: Event, who: str, known: Known) -> Telling:
         return icon, tone, (words(), _("by %(name)s.", name=who) if who else "")
@@ -304,6 +325,10 @@ def _simple(icon: str, tone: str, words: Any) -> Any:
 LINES: Final[Mapping[str, Any]] = {
     "case.opened": _opened,
     "case.assigned": _assigned,
+    "case.planned": _planned,
+    "case.prioritised": _prioritised,
+    "case.moved": _simple("people", "", lambda: _("Moved to another team’s queue")),
+    "case.cause_found": _cause_found,
     "case.released": _simple("people", "", lambda: _("Put back for anybody to take")),
     "case.waiting": _simple("clock", "", lambda: _("Waiting for the customer")),
     "case.fixed": _simple("check", "fern", lambda: _("The customer says it is fixed.")),

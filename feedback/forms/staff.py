@@ -29,6 +29,7 @@ from wtforms.validators import DataRequired, InputRequired, Length, NumberRange,
 from core import formats
 from core.db import new_public_id
 from feedback.promises import Appointment
+from feedback.several import REASONS
 
 LONGEST = 10_000
 _KEY = re.compile(r"[A-Za-z0-9_-]{22}")
@@ -99,27 +100,17 @@ class NoteForm(ActForm):
     )
 
 
-class PromiseForm(ActForm):
-    words = StringField(
-        _l("What we will do"),
-        filters=[plain],
-        validators=[DataRequired(_l("Say what we will do.")), Length(max=300)],
-    )
+class WhenForm(ActForm):
+    """A time to come: one of those offered, or another day and time in the reader's zone."""
+
     by = RadioField(_l("By when"), validators=[InputRequired(_l("Choose a time."))])
     on = DateField(_l("Day"), validators=[Optional()])
     at = TimeField(_l("Time"), validators=[Optional()])
-    keeper = SelectField(_l("Who keeps it"))
-    tell = BooleanField(
-        _l("Tell the customer now by e-mail"), description=_l("They see it on their case page either way.")
-    )
 
-    def offer(self, *, now: datetime, zone: str, staff: list[tuple[str, str]]) -> PromiseForm:
-        """Offer times that are still to come in this zone, and who can keep it."""
+    def offer_times(self, *, now: datetime, zone: str) -> None:
         self.by.choices = choices_of([*_times(now), ("other", _("Other…"))])
-        self.keeper.choices = choices_of([("", _("The team")), *staff])
         self.zone = zone
         self.renew()
-        return self
 
     def validate(self, extra_validators: Any = None) -> bool:
         """Check each field, and that "other" names its day and time."""
@@ -136,6 +127,24 @@ class PromiseForm(ActForm):
             chosen = datetime.fromisoformat(str(self.by.data))
             return Appointment(chosen.date(), chosen.time(), self.zone)
         return Appointment(self.on.data, self.at.data, self.zone)
+
+
+class PromiseForm(WhenForm):
+    words = StringField(
+        _l("What we will do"),
+        filters=[plain],
+        validators=[DataRequired(_l("Say what we will do.")), Length(max=300)],
+    )
+    keeper = SelectField(_l("Who keeps it"))
+    tell = BooleanField(
+        _l("Tell the customer now by e-mail"), description=_l("They see it on their case page either way.")
+    )
+
+    def offer(self, *, now: datetime, zone: str, staff: list[tuple[str, str]]) -> PromiseForm:
+        """Offer times that are still to come in this zone, and who can keep it."""
+        self.keeper.choices = choices_of([("", _("The team")), *staff])
+        self.offer_times(now=now, zone=zone)
+        return self
 
 
 def _times(now: datetime) -> list[tuple[str, str]]:
@@ -181,6 +190,45 @@ class ResolveForm(ActForm):
     def offer(self, causes: list[tuple[str, str]]) -> ResolveForm:
         self.cause.choices = choices_of([("", _("Choose…")), *causes])
         self.renew()
+        return self
+
+
+class PriorityForm(ActForm):
+    priority = RadioField(
+        _l("Priority"),
+        choices=[
+            SelectChoice("urgent", _l("Urgent")),
+            SelectChoice("high", _l("High")),
+            SelectChoice("normal", _l("Normal")),
+        ],
+        validators=[InputRequired(_l("Choose a priority."))],
+    )
+
+
+class PlanForm(WhenForm):
+    because = SelectField(
+        _l("Why"),
+        choices=[SelectChoice(code, words) for code, words in REASONS.items()],
+        validators=[InputRequired()],
+    )
+
+    def offer(self, *, now: datetime, zone: str) -> PlanForm:
+        """Offer times to come, and to take the time away again."""
+        self.offer_times(now=now, zone=zone)
+        self.by.choices = [*self.by.choices, SelectChoice("none", _("No time of its own"))]
+        return self
+
+    def when_or_none(self) -> Appointment | None:
+        return None if self.by.data == "none" else self.when()
+
+
+class ChoiceForm(ActForm):
+    """One thing chosen from a list: a root cause, a category, a team, a person."""
+
+    one = SelectField(_l("Which"), validators=[InputRequired(_l("Choose one."))])
+
+    def offer(self, pairs: Iterable[tuple[str, str]]) -> ChoiceForm:
+        self.one.choices = choices_of([("", _("Choose…")), *pairs])
         return self
 
 

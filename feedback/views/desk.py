@@ -10,10 +10,8 @@ from typing import Any
 
 from flask import Blueprint, flash, g, redirect, render_template, request, url_for
 from flask_babel import gettext as _
-from flask_babel import ngettext as _n
 from flask_login import current_user
 from sqlalchemy import select
-from sqlalchemy.orm import joinedload
 from werkzeug.wrappers import Response
 
 from accounts import visibility
@@ -30,7 +28,6 @@ from feedback.models import Case
 from feedback.queues import Counts, Filters, Place
 
 blueprint = Blueprint("desk", __name__)
-MOST_AT_ONCE = 100  # cases given in one go
 GROUP_TITLES = ("overdue", "soon", "today", "later")
 
 
@@ -68,48 +65,6 @@ def show() -> str:
         view_form=ViewForm(formdata=None),
         now=now,
     )
-
-
-@blueprint.post("/desk/assign")
-@access.needs("cases.work")
-def assign() -> Response:
-    """Give the ticked cases to somebody; an agent can only take them, a lead can give them to anybody."""
-    now, to = clock.now(), _chosen(request.form.get("to", ""))
-    numbers = [number for text in request.form.getlist("case")[:MOST_AT_ONCE] if (number := cases.number_of(text))]
-    query = visibility.visible_to(current_user, select(Case).where(Case.number.in_(numbers)), Case.brand_id)
-    found = db.session.scalars(query.options(joinedload(Case.brand)).order_by(Case.id)).all()
-    done = sum(_give(case, to, now) for case in found)
-    db.session.commit()
-    if not done:
-        flash(_("No case was given: tick some that nobody has yet."), "error")
-    else:
-        words = _n(
-            "%(num)s case is now with %(name)s.", "%(num)s cases are now with %(name)s.", done, name=to.first_name
-        )
-        flash(words, "success")
-    return redirect(url_for("desk.show", **asked_filters().args))
-
-
-def _give(case: Case, to: Staff, now: datetime) -> bool:
-    if not current_user.may("cases.assign"):
-        if case.assignee_id is not None:
-            return False
-        assignments.claim(case, to, now)
-        return True
-    if to not in assignments.candidates(case.brand_id):
-        return False
-    assignments.assign(case, to, by=current_user, now=now)
-    return True
-
-
-def _chosen(public_id: str) -> Staff:
-    """Return who is to get the cases: oneself, or whom somebody who may give cases chose."""
-    if public_id in ("", "me", current_user.public_id) or not current_user.may("cases.assign"):
-        return current_user._get_current_object()
-    staff = db.session.scalar(select(Staff).where(Staff.public_id == public_id, Staff.active))
-    if staff is None:
-        raise NotFound
-    return staff
 
 
 @blueprint.post("/desk/views")
