@@ -112,7 +112,9 @@ def prioritise(cases: Sequence[Case], priority: Priority, *, by: By, now: dateti
     for case in changed:
         case.priority = priority
     db.session.flush()
-    return [_told(case, _is_over(case), _("Set.")) for case in cases]
+    levels = {"urgent": _("Urgent now."), "high": _("High priority now.")}
+    done = levels.get(str(priority)) or _("Normal priority now.")
+    return [_told(case, _is_over(case), done) for case in cases]
 
 
 def plan(cases: Sequence[Case], when: Appointment | None, because: str, *, by: By, now: datetime) -> list[Told]:
@@ -146,7 +148,7 @@ def find_cause(cases: Sequence[Case], cause: RootCause, *, by: By, now: datetime
     for case in changed:
         case.root_cause_id = cause.id
     _record(changed, "case.cause_found", lambda case: {"cause": cause.id}, by=by, now=now)
-    return [_told(case, _is_over(case), _("Set.")) for case in cases]
+    return [_told(case, _is_over(case), _("Root cause: %(cause)s.", cause=cause.name)) for case in cases]
 
 
 def categorise(cases: Sequence[Case], category: Category, *, by: By, now: datetime) -> list[Told]:
@@ -161,7 +163,10 @@ def categorise(cases: Sequence[Case], category: Category, *, by: By, now: dateti
     with_complaint = [case for case in cases if case.id in ids]
     _record(with_complaint, "complaint.categorised", lambda case: {"category": category.id}, by=by, now=now)
     none = _("No complaint opened it, so it has no category.")
-    return [_told(case, None if case.id in ids else none, _("Set.")) for case in cases]
+    return [
+        _told(case, None if case.id in ids else none, _("Filed under “%(name)s”.", name=category.name))
+        for case in cases
+    ]
 
 
 def move(cases: Sequence[Case], team: Team, *, by: By, now: datetime) -> list[Told]:
