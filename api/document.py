@@ -196,7 +196,7 @@ def _parameters(rule: Rule, operation: Operation) -> list[dict[str, Any]]:
 
 def _responses(operation: Operation, scope: str | None) -> dict[str, Any]:
     refused = {*OF_ALL, *(OF_KEYS if scope else ()), *(OF_BODIES if operation.body else ())}
-    refused |= {422} if operation.query else set()
+    refused |= {422} if operation.query or operation.takes_key else set()
     refused |= {404} if operation.places else set()
     found: dict[str, Any] = {}
     for status, (words, shape) in operation.answers.items():
