@@ -459,8 +459,9 @@ def _years(plane: _Plane, edge: tuple[float, float, float, float]) -> list[Text]
 def _note(mark: Mark, place: tuple[float, float], edge: tuple[float, float, float, float]) -> Note:
     x, y = place
     below = y + 32 if y < edge[3] - 40 else y - 20
-    if mark.mends:
-        return Note(x, round(below, 1), mark.note, "mid seam-text")
+    if mark.mends:  # above, for the answer it mends lies lower and may be near; at the top there is no room
+        above = y - 20
+        return Note(x, round(above if above > edge[2] + 12 else below, 1), mark.note, "mid seam-text")
     look = "start" if x < edge[0] + 120 else "end" if x > edge[1] - 120 else "mid"
     return Note(
         round(x - 13 if look == "start" else x + 13 if look == "end" else x, 1), round(below, 1), mark.note, look
