@@ -343,3 +343,12 @@ def test_an_address_with_a_nul_leads_nowhere(client: Client) -> None:
         "/desk/cases/1%00",
     ):
         assert client.get(path).status_code == 404, path
+
+
+def test_a_part_of_a_form_without_a_name_is_a_bad_request(client: Client) -> None:
+    body = b"--edge\r\nContent-Disposition: form-data\r\n\r\nx\r\n--edge--\r\n"
+    client.sends_csrf = False
+
+    for path in ("/login", "/reset", "/welcome/x"):
+        answer = client.post(path, data=body, content_type="multipart/form-data; boundary=edge")
+        assert answer.status_code == 400, path
