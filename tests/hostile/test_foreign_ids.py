@@ -56,6 +56,8 @@ class Town:
         self.brand = self.touchpoint.brand
         self.customer = make_customer(name="Foreign Person", email="foreign@customer.example", external_id="F-1")
         make_interaction(self.touchpoint, self.customer)
+        self.double = make_customer(name="Foreign Person", email="foreign@customer.example", external_id="F-2")
+        make_interaction(self.touchpoint, self.double)
         self.survey = make_survey(self.brand)
         make_rule(self.touchpoint, self.survey)
         self.case = make_case(self.brand, customer=self.customer)
@@ -94,6 +96,7 @@ class Town:
     def arguments(self) -> dict[str, dict[str, Any]]:
         promise = self.promise.public_id if self.promise else NOBODY_ID
         return {
+            "/customers/<public_id>/merge/": {"public_id": self.customer.public_id, "other": self.double.public_id},
             "/customers/": {"public_id": self.customer.public_id},
             "/desk/cases/<number>/promises/": {"number": self.case.number, "public_id": promise},
             "/desk/cases/<number>/files/": {"number": self.case.number, "public_id": self.file.public_id},
