@@ -185,7 +185,7 @@ def load(schema: Schema, item: Any) -> dict[str, Any]:
 def _problems(messages: Any, path: str = "") -> Any:
     if isinstance(messages, dict):
         for name, inner in messages.items():
-            shown = str(name).encode("utf-8", "replace").decode()[:80]
+            shown = _CONTROL.sub("�", str(name))[:80]  # an answer is kept with its key, and the database takes no NUL
             yield from _problems(inner, path if name == "_schema" else f"{path}.{shown}" if path else shown)
     else:
         for message in messages if isinstance(messages, list) else [messages]:

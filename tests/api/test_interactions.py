@@ -275,3 +275,16 @@ def test_a_moment_is_stored_in_utc(client: Client, key: dict[str, str]) -> None:
     client.post(PATH, json=told(touchpoint.key, occurred_at="2026-03-01T14:05:00+01:00"), headers=key)
 
     assert db.session.scalars(select(Interaction.occurred_at)).one() == datetime(2026, 3, 1, 13, 5, tzinfo=UTC)
+
+
+def test_a_fault_at_a_name_that_cannot_be_stored_is_told_and_kept_with_its_key(
+    client: Client, key: dict[str, str]
+) -> None:
+    items = [told(make_rule().touchpoint.key, attributes={"a\x00\udc80": 1}), told(make_rule().touchpoint.key)]
+
+    first = client.post(PATH, json=items, headers=key | {"Idempotency-Key": "once"})
+    again = client.post(PATH, json=items, headers=key | {"Idempotency-Key": "once"})
+
+    assert (first.status_code, again.status_code) == (207, 207)
+    assert first.json[0]["problem"]["problems"][0]["field"] == "attributes.a\ufffd\ufffd"
+    assert again.json == first.json
