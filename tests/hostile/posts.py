@@ -50,7 +50,8 @@ JSONS: tuple[Any, ...] = (None, True, 0, -1, 2**70, 1.5, "", [], {}, [[]], {"a":
 class Target:
     """Something that takes posts: `path()` is asked anew for each; `fields` are name -> an honest value.
 
-    With `sample` the body is JSON like it; `sign` makes the headers of a body; `share` weighs how often it is chosen.
+    With `names_in_path` the last part of the path may be a word too. With `sample` the body is JSON like it;
+    `sign` makes the headers of a body; `share` weighs how often it is chosen.
     """
 
     endpoint: str
@@ -60,6 +61,8 @@ class Target:
     headers: Mapping[str, str] = field(default_factory=dict)
     sign: Callable[[bytes], Mapping[str, str]] | None = None
     share: int = 10
+    method: str = "POST"
+    names_in_path: bool = False
 
 
 @dataclass(frozen=True)
@@ -69,6 +72,7 @@ class Post:
     body: bytes
     headers: Mapping[str, str]
     length: str | None = None  # another Content-Length than the body's
+    method: str = "POST"
 
 
 @dataclass(frozen=True)
@@ -100,7 +104,14 @@ class Maker:
         signed = target.sign(body) if target.sign and chance.random() < 0.9 else {}
         length = chance.choice(["-1", "x", "", "0", "1", "99999999999"]) if chance.random() < 0.02 else None
         headers = {**self._headers(), **target.headers, **signed, "Content-Type": kind}
-        return Post(target.path(), self._query(), body, headers, length)
+        return Post(self._path(target), self._query(), body, headers, length, target.method)
+
+    def _path(self, target: Target) -> str:
+        path = target.path()
+        if not target.names_in_path or self.chance.random() < 0.5:
+            return path
+        written: str = f"{path.rpartition('/')[0]}/{self.word()[:2000]}"
+        return written.encode("utf-8", "surrogatepass").decode("latin-1")  # as WSGI hands paths on
 
     def word(self) -> str:
         chance = self.chance
@@ -197,7 +208,7 @@ class Maker:
 def send(app: Flask, post: Post) -> Answer:
     """Give a post to the application as a server would; `seconds` is this thread's own work."""
     environ: dict[str, Any] = {
-        "REQUEST_METHOD": "POST",
+        "REQUEST_METHOD": post.method,
         "SCRIPT_NAME": "",
         "PATH_INFO": post.path,
         "QUERY_STRING": post.query,
