@@ -100,7 +100,6 @@ def init_app(app: Flask) -> None:
     for endpoint in SIGNED_IN:
         access.declare(f"security.{endpoint}", access.Rule(access.Kind.SIGNED_IN))
     _listen(app)
-    app.before_request(take_forms_alone)
     app.before_request(take_exact_links_alone)
     app.before_request(speak_their_language)
 
@@ -365,12 +364,6 @@ def welcomed(token: str) -> Staff:
 def _welcome_signer() -> URLSafeTimedSerializer:
     config = _config()
     return URLSafeTimedSerializer([*reversed(config.previous_secret_keys), config.secret_key], salt="welcome")
-
-
-def take_forms_alone() -> None:
-    """Refuse JSON before the library reads it: these are pages, and it stumbles over what is no object."""
-    if request.is_json and (request.endpoint or "").startswith("security."):
-        abort(415)
 
 
 def take_exact_links_alone() -> None:

@@ -143,6 +143,7 @@ def enforce() -> Response | None:
     if rule.kind is Kind.API:
         current_app.extensions["authenticate"](rule.permission)
         return None
+    _refuse_json()
     if rule.kind is Kind.MAILBOX and not current_app.extensions["config"].shows_mailbox:
         abort(404)
     if rule.kind in {Kind.NEEDS, Kind.SIGNED_IN}:
@@ -154,6 +155,12 @@ def enforce() -> Response | None:
         _refuse_nameless()
         csrf.protect()
     return None
+
+
+def _refuse_json() -> None:
+    """Refuse JSON where a page stands: forms would read it too, and stumble over what is no object."""
+    if request.is_json and not wants_json():
+        abort(415)
 
 
 def _refuse_nameless() -> None:

@@ -352,3 +352,19 @@ def test_a_part_of_a_form_without_a_name_is_a_bad_request(client: Client) -> Non
     for path in ("/login", "/reset", "/welcome/x"):
         answer = client.post(path, data=body, content_type="multipart/form-data; boundary=edge")
         assert answer.status_code == 400, path
+
+
+@pytest.mark.parametrize("sent", ["[1.5]", "{}", "nonsense"])
+def test_no_page_takes_json(app: Flask, client: Client, sent: str) -> None:
+    """A form of the library reads it like typed fields, and stumbled over what is no object."""
+    client.sign_in(make_staff("admin"))
+    pages = [route for route in routes(app) if route.method == "POST" and route.rule.kind is not Kind.API]
+    wrong = []
+
+    for route in pages:
+        if not route.path.startswith("/hooks/"):
+            status = client.post(route.path, data=sent, content_type="application/json; charset=utf-7").status_code
+            wrong += [(route.path, status)] if status not in {404, 415} else []
+
+    assert len(pages) > 50
+    assert wrong == []
