@@ -17,6 +17,7 @@ from core import outbox
 from core.config import Config, Environment
 from core.db import db
 from notifications.delivery import LONG_AGO
+from surveys import pages, versions
 from tests.faults.processes import Ground, Nursery, Web, free_port
 from tests.vendor_sendgrid import Vendor
 
@@ -103,11 +104,20 @@ def app(the_app: Flask, ground: Ground) -> Iterator[Flask]:
     ground.start()
     outbox._silent_until = 0.0
     the_app.extensions["mail"].closed_until = LONG_AGO
+    forget_versions()
     with the_app.app_context():
         empty(the_app)
         yield the_app
         db.session.remove()
     outbox.stopping.clear()
+    forget_versions()
+
+
+def forget_versions() -> None:
+    """Let this process forget what it keeps of surveys: other tests have a database of their own, with the same ids."""
+    versions._known.clear()
+    versions.form_of.cache_clear()
+    pages._parts.cache_clear()
 
 
 def empty(app: Flask) -> None:
