@@ -10,7 +10,6 @@ from typing import Any, Final
 
 from sqlalchemy import select
 from sqlalchemy.orm import joinedload
-from sqlalchemy.orm.attributes import set_committed_value
 
 from accounts import visibility
 from accounts.models import Staff
@@ -18,12 +17,12 @@ from core import i18n
 from core.db import db, new_public_id
 from core.errors import NotFound
 from core.events import Event
-from core.inserting import insert_all, insert_many
+from core.inserting import insert_many
 from customers.models import Brand, Customer, Touchpoint
 from customers.scales import Band, band
-from feedback import clocks, policies, public, reopening
+from feedback import clocks, opening, policies, public, reopening
 from feedback.actors import IMPORT, RULE, By, actor_of
-from feedback.models import Case, CaseState, ClockKind, Origin, Promise, PromiseState
+from feedback.models import Case, ClockKind, Origin, Promise, PromiseState
 from feedback.state import lock, record, settle
 
 NUMBER: Final = re.compile(r"(?:AM-)?([0-9]{1,15})", re.IGNORECASE)
@@ -34,15 +33,14 @@ CONTACTS: Final = ("phone", "email")  # that an answer can wish for; a complaint
 class UnhappyAnswer:
     """An answer as the desk sees it. `threshold` is the highest score that opens a case; None: every negative one."""
 
-    response_id: int
     survey_id: int
     question: str
     metric: str
     score: int
-    brand: Brand
+    brand: policies.JudgedBrand
     touchpoint_id: int | None
     interaction_id: int | None
-    customer: Customer | None
+    customer: policies.JudgedCustomer | None
     why: Sequence[str]
     words: str | None
     language: str
@@ -68,6 +66,7 @@ class ByHand:
     language: str = "en"
     wants: str = "none"
     touchpoint_id: int | None = None
+    interaction_id: None = None
     metric: None = None
     score: None = None
     why: tuple[str, ...] = ()
@@ -115,95 +114,55 @@ class ImportedCase:
     attributes: dict[str, Any] = field(default_factory=dict)  # further columns of case, such as reopened
 
 
-def open_if_unhappy(answer: UnhappyAnswer, *, now: datetime) -> Case | None:
-    """Open a case with its clocks for an unhappy answer and promise the contact it wished for; None for any other.
-
-    Four statements, three without a wish. One answer has one case: again returns the same.
-    """
+def opening_of(answer: UnhappyAnswer, *, now: datetime) -> dict[str, Any] | None:
+    """Return what `opening.beside` writes for an unhappy answer, with the contact it wished for; None for any other."""
     if not answer.is_unhappy:
         return None
     wants = answer.wants if answer.customer is not None and answer.wants in CONTACTS else "none"
-    policy = policies.policy_for(answer, origin=Origin.ANSWER)
-    reason = f"response:{answer.response_id}"
-    due = clocks.due_for(policy.first_contact_minutes, since=now, calendar=policies.calendar(answer.brand.calendar_id))
-    case = _insert(
-        reason,
+    return opening.values(
+        answer,
         origin=Origin.ANSWER,
-        opened=answer,
-        policy=policy,
-        now=now,
-        due_at=due,
-        next_act="contact" if wants in CONTACTS else ClockKind.FIRST_CONTACT,
         wants=wants,
-        response_id=answer.response_id,
+        is_promised=wants in CONTACTS,
+        actor=RULE,
+        now=now,
         survey_id=answer.survey_id,
         question=answer.question,
-        interaction_id=answer.interaction_id,
-        words=answer.words,
     )
-    if case is None:
-        return _with_reason(reason)
-    _start_clocks(case, policy, actor=RULE, now=now)
-    promise = promise_contact(case, due, now) if wants in CONTACTS else None
-    _record_opening(case, by=RULE, policy=policy, promise=promise, now=now)
-    return case
 
 
 def open_by_hand(data: ByHand, *, by: By, now: datetime) -> Case:
     """Open a case for a customer, or for nobody known; the same form sent twice opens one."""
-    policy = policies.policy_for(data, origin=Origin.HAND)
-    calendar = policies.calendar(data.brand.calendar_id)
     reason = f"hand:{data.form_key}"
-    case = _insert(
-        reason,
+    decided = opening.values(
+        data,
         origin=Origin.HAND,
-        opened=data,
-        policy=policy,
-        now=now,
-        due_at=clocks.due_for(policy.first_contact_minutes, since=now, calendar=calendar),
-        next_act=ClockKind.FIRST_CONTACT,
         wants=data.wants,
+        is_promised=False,
+        actor=actor_of(by),
+        now=now,
         summary=data.summary,
-        words=data.words,
     )
-    if case is None:
-        return _with_reason(reason)
-    _start_clocks(case, policy, actor=actor_of(by), now=now)
-    _record_opening(case, by=by, policy=policy, promise=None, now=now)
-    return case
+    opening.write(decided, reason=reason)
+    return _with_reason(reason)
 
 
 def open_for_complaint(told: Complained, *, by: By, now: datetime) -> Case:
     """Open a case with its clocks for a complaint, and promise the contact if its customer can be reached.
 
-    Four statements, three without a promise. One complaint has one case: again returns the same.
+    Two statements. One complaint has one case: again returns the same.
     """
-    policy = policies.policy_for(told, origin=Origin.COMPLAINT)
-    due = first_contact_due(told.brand, policy, now=now)
-    promises_contact = told.can_be_reached and told.wants != "none"
     reason = f"complaint:{told.complaint_id}"
-    case = _insert(
-        reason,
+    decided = opening.values(
+        told,
         origin=Origin.COMPLAINT,
-        opened=told,
-        policy=policy,
-        now=now,
-        due_at=due,
-        next_act="contact" if promises_contact else ClockKind.FIRST_CONTACT,
         wants=told.wants,
-        interaction_id=told.interaction_id,
-        words=told.words,
+        is_promised=told.can_be_reached and told.wants != "none",
+        actor=actor_of(by),
+        now=now,
     )
-    if case is None:
-        return _with_reason(reason)
-    _start_clocks(case, policy, actor=actor_of(by), now=now)
-    promise = promise_contact(case, due, now) if promises_contact else None
-    _record_opening(case, by=by, policy=policy, promise=promise, now=now)
-    return case
-
-
-def first_contact_due(brand: Brand, policy: policies.Policy, *, now: datetime) -> datetime:
-    return clocks.due_for(policy.first_contact_minutes, since=now, calendar=policies.calendar(brand.calendar_id))
+    opening.write(decided, reason=reason)
+    return _with_reason(reason)
 
 
 def open_imported(imported: ImportedCase, *, now: datetime) -> Case:
@@ -283,39 +242,6 @@ RELATED: Final = (
 )
 
 
-def _insert(
-    reason: str,
-    *,
-    origin: Origin,
-    opened: UnhappyAnswer | ByHand | Complained,
-    policy: policies.Policy,
-    now: datetime,
-    **columns: Any,
-) -> Case | None:
-    """Insert a case in one statement and return it with its relations, or None when the reason has one already."""
-    row = {
-        "public_id": new_public_id(),
-        "reason": reason,
-        "origin": origin,
-        "brand_id": opened.brand.id,
-        "touchpoint_id": opened.touchpoint_id,
-        "customer_id": opened.customer.id if opened.customer else None,
-        "metric": opened.metric,
-        "score": opened.score,
-        "why": list(opened.why),
-        "language": opened.language,
-        "state": CaseState.OPEN,
-        "priority": policy.priority,
-        "team_id": policy.team_id,
-        "opened_at": now,
-    }
-    case = next(iter(insert_all(Case, [row | columns], unless="(reason)")), None)
-    if case is not None:
-        set_committed_value(case, "brand", opened.brand)
-        set_committed_value(case, "customer", opened.customer)
-    return case
-
-
 def _with_reason(reason: str) -> Case:
     return db.session.execute(select(Case).where(Case.reason == reason).options(*RELATED)).scalar_one()
 
@@ -346,17 +272,6 @@ def promise_contact(case: Case, due: datetime, now: datetime) -> int:
     }
     made: int = insert_many(Promise, [row], returning=("id",))[0].id
     return made
-
-
-def _record_opening(case: Case, *, by: By, policy: policies.Policy, promise: int | None, now: datetime) -> None:
-    """Write the case's first events in one statement."""
-    shared = {"version": 1, "at": now, "actor": actor_of(by), "customer_id": case.customer_id, "case_id": case.id}
-    rows = [
-        shared | {"kind": "case.opened", "data": {"origin": case.origin, "policy": policy.name, "score": case.score}}
-    ]
-    if promise is not None:
-        rows.append(shared | {"kind": "promise.made", "data": {"promise": promise}})
-    insert_many(Event, rows)
 
 
 def touchpoints_of(brand_id: int | None) -> list[Touchpoint]:

@@ -18,7 +18,7 @@ from sqlalchemy import event, select
 
 from core import conditions, working_time
 from core.db import db
-from customers.models import Brand, Calendar, Customer, Touchpoint
+from customers.models import Calendar, Touchpoint
 from feedback.models import Priority, SlaPolicy
 
 log = structlog.get_logger(__name__)
@@ -45,13 +45,37 @@ STANDARD: Final = Policy("Standard", None, None, 4 * 60, 8 * 60, 5 * 8 * 60, Pri
 """Holds where no policy does, so that no case is ever without a deadline."""
 
 
+class JudgedBrand(Protocol):
+    """Of a brand what judging and opening a case need: the row, or what a page's query brought of it."""
+
+    @property
+    def id(self) -> int: ...
+    @property
+    def key(self) -> str: ...
+    @property
+    def zone(self) -> str: ...
+    @property
+    def calendar_id(self) -> int: ...
+
+
+class JudgedCustomer(Protocol):
+    """The same of a customer."""
+
+    @property
+    def id(self) -> int: ...
+    @property
+    def tier(self) -> str | None: ...
+    @property
+    def value_minor(self) -> int: ...
+
+
 class Judged(Protocol):
     """What a policy judges: an unhappy answer, or a case."""
 
     @property
-    def brand(self) -> Brand: ...
+    def brand(self) -> JudgedBrand: ...
     @property
-    def customer(self) -> Customer | None: ...
+    def customer(self) -> JudgedCustomer | None: ...
     @property
     def touchpoint_id(self) -> int | None: ...
     @property

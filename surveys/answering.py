@@ -10,10 +10,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import lru_cache
-from typing import Any, Final
-from typing import cast as typed
+from typing import Any, Final, cast
 
-from sqlalchemy import BigInteger, Select, Table, Text, bindparam, cast, exists, func, or_, select, update
+from sqlalchemy import BigInteger, Select, Table, Text, bindparam, exists, func, literal, or_, select, update
+from sqlalchemy import cast as as_type
 from sqlalchemy.dialects.postgresql import Insert, insert
 from wtforms import Form
 
@@ -21,16 +21,15 @@ from core import outbox
 from core.db import db, new_public_id
 from core.errors import Gone
 from core.prepared import Prepared
-from feedback import cases
+from feedback import cases, opening
 from feedback.cases import UnhappyAnswer
-from feedback.models import Case
 from surveys.definition import Definition
 from surveys.kinds import Scale
 from surveys.kinds.base import Coded
 from surveys.models import Invitation, InvitationState, Response, ResponseState
 from surveys.opened import OPEN_STATES, Opened
 
-_invitation, _response = typed(Table, Invitation.__table__), typed(Table, Response.__table__)
+_invitation, _response = cast(Table, Invitation.__table__), cast(Table, Response.__table__)
 NO_CONTACT: Final = "none"
 
 
@@ -54,13 +53,6 @@ class Answers:
         )
 
 
-@dataclass(frozen=True)
-class Submitted:
-    response_id: int
-    public_id: str
-    case: Case | None
-
-
 def read(asked: Definition, form: Form) -> Answers | None:
     """Return the answers of a filled form, or None with the faults on its fields.
 
@@ -82,26 +74,19 @@ def read(asked: Definition, form: Form) -> Answers | None:
     return Answers(coded, "\n\n".join(words) or None)
 
 
-def submit(
-    opened: Opened, asked: Definition, answers: Answers, *, form_key: str | None = None, now: datetime
-) -> Submitted:
-    """Keep one response, spend its link and post what follows, in one statement; open a case for an unhappy customer.
+def submit(opened: Opened, asked: Definition, answers: Answers, *, form_key: str | None = None, now: datetime) -> None:
+    """Keep one response, spend its link, open the case of an unhappy customer and post what follows, in one statement.
 
     Raises AlreadyAnswered for whoever comes second: the row waits for the first one's commit, so exactly one response
-    stays. The answer of a content customer is that statement alone, so it is a transaction of its own (see
-    Prepared.alone); with a case it is the session's. The caller commits in either case.
+    stays. It is a transaction of its own (see Prepared.alone) or part of the session's, which the caller commits.
     """
     row = _row(opened, asked, answers, form_key, now)
-    statement = _keeping(tuple(row), is_linked=opened.invitation_id is not None)
     unhappy = None if opened.outcome_check_id is not None else asked.unhappy(answers.coded)
-    keep = statement.run if unhappy else statement.alone
-    kept = keep(**row, now=now)
-    if not kept:
+    case = _opening(opened, asked, answers, unhappy, row, now) if unhappy else None
+    statement = _keeping(tuple(row), is_linked=opened.invitation_id is not None, opens=case is not None)
+    if not statement.alone(**row, now=now, **(case or {})):
         raise AlreadyAnswered
     outbox.rings("response.react")
-    response_id = kept[0].id
-    case = _open_case(opened, asked, answers, unhappy, response_id, row, now) if unhappy else None
-    return Submitted(response_id, row["public_id"], case)
 
 
 def _row(opened: Opened, asked: Definition, answers: Answers, form_key: str | None, now: datetime) -> dict[str, Any]:
@@ -145,16 +130,17 @@ def _further_scores(asked: Definition, answers: Answers) -> dict[str, Any]:
     }
 
 
-@lru_cache(maxsize=2)
-def _keeping(names: tuple[str, ...], *, is_linked: bool) -> Prepared:
-    """Return the statement that keeps a response of these columns and posts its work; it gives the response's id.
+@lru_cache(maxsize=4)
+def _keeping(names: tuple[str, ...], *, is_linked: bool, opens: bool) -> Prepared:
+    """Return the statement that keeps a response of these columns, opens its case and posts its work; it gives its id.
 
     It gives nothing to whoever finds the link spent or over, or sends an open form a second time.
     """
     kept = (_insert_once(names) if is_linked else _insert_unlinked(names)).returning(_response.c.id).cte("kept")
-    key, ids = cast(kept.c.id, Text), func.jsonb_build_object("response_id", kept.c.id)
+    key, ids = as_type(kept.c.id, Text), func.jsonb_build_object("response_id", kept.c.id)
     posted = outbox.posting("response.react", kept, key=key, ids=ids).cte("posted")
-    return Prepared(select(kept.c.id).add_cte(posted))
+    case = opening.beside(kept, reason=literal("response:").concat(key), response_id=kept.c.id) if opens else []
+    return Prepared(select(kept.c.id).add_cte(posted, *case))
 
 
 def _insert_once(names: Sequence[str]) -> Insert:
@@ -181,23 +167,16 @@ def _values(names: Sequence[str]) -> Select[Any]:
     return select(*(bindparam(name, type_=_response.c[name].type) for name in names))
 
 
-def _open_case(
-    opened: Opened,
-    asked: Definition,
-    answers: Answers,
-    unhappy: Scale,
-    response_id: int,
-    row: Mapping[str, Any],
-    now: datetime,
-) -> Case | None:
-    """Open a case for the question whose score is at or below its threshold."""
+def _opening(
+    opened: Opened, asked: Definition, answers: Answers, unhappy: Scale, row: Mapping[str, Any], now: datetime
+) -> dict[str, Any] | None:
+    """Return the case that the question with a score at or below its threshold opens."""
     brand, customer = opened.people()
     answer = UnhappyAnswer(
-        response_id=response_id,
         survey_id=opened.survey_id,
         question=unhappy.key,
         metric=str(unhappy.metric),
-        score=typed(int, answers.coded[unhappy.key]),
+        score=cast(int, answers.coded[unhappy.key]),
         brand=brand,
         touchpoint_id=opened.touchpoint_id,
         interaction_id=opened.interaction_id,
@@ -208,7 +187,7 @@ def _open_case(
         wants=row["contact"] or NO_CONTACT,
         threshold=asked.threshold(unhappy),
     )
-    return cases.open_if_unhappy(answer, now=now)
+    return cases.opening_of(answer, now=now)
 
 
 # Partial answers

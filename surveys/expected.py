@@ -9,26 +9,17 @@ from typing import Final, NamedTuple
 from core.working_time import NoWorkingTime
 from feedback import clocks, policies
 from feedback.models import Origin
-from surveys.opened import Opened
+from surveys.opened import Firm, Opened, Person
 
 KEPT: Final = 4096
-
-
-class _Brand(NamedTuple):
-    id: int
-    key: str
-
-
-class _Customer(NamedTuple):
-    tier: str | None
-    value_minor: int
+ANYBODY: Final = 0  # who it is changes no deadline
 
 
 class _Expected(NamedTuple):
     """The unhappy answer that a policy would judge, from what the page's one query brought."""
 
-    brand: _Brand
-    customer: _Customer
+    brand: Firm
+    customer: Person
     touchpoint_id: int | None
     metric: str | None
     score: int | None
@@ -39,28 +30,27 @@ class _Expected(NamedTuple):
 
 def first_contact(opened: Opened, *, metric: str | None, score: int | None, now: datetime) -> datetime | None:
     """Return by when we would call, to the minute, or None where the calendar has no working time."""
-    if opened.calendar_id is None:
-        return None
     return _due(
         policies.edition(),
         _Expected(
-            brand=_Brand(opened.brand_id, opened.face.key),
-            customer=_Customer(opened.tier, opened.value_minor or 0),
+            brand=opened.people()[0],
+            customer=Person(ANYBODY, opened.tier, opened.value_minor or 0),
             touchpoint_id=opened.touchpoint_id,
             metric=metric,
             score=score,
             language=opened.language,
         ),
-        opened.calendar_id,
         now.replace(second=0, microsecond=0),
     )
 
 
 @lru_cache(maxsize=KEPT)
-def _due(_edition: float, judged: _Expected, calendar_id: int, minute: datetime) -> datetime | None:
+def _due(_edition: float, judged: _Expected, minute: datetime) -> datetime | None:
     """Answer once for everybody who would be promised the same in the same minute, by the same edition of the rules."""
-    policy = policies.policy_for(judged, origin=Origin.ANSWER)  # type: ignore[arg-type]  # of brand and customer it has what is judged
+    policy = policies.policy_for(judged, origin=Origin.ANSWER)
     try:
-        return clocks.due_for(policy.first_contact_minutes, since=minute, calendar=policies.calendar(calendar_id))
+        return clocks.due_for(
+            policy.first_contact_minutes, since=minute, calendar=policies.calendar(judged.brand.calendar_id)
+        )
     except NoWorkingTime:
         return None

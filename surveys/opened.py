@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Any, cast
+from typing import Any, NamedTuple, cast
 
 from sqlalchemy import Table, bindparam, func, select
 
@@ -32,6 +32,23 @@ class Face:
     privacy_url: str | None
 
 
+class Firm(NamedTuple):
+    """Of a brand what a policy judges, and by which hours its cases are worked."""
+
+    id: int
+    key: str
+    zone: str
+    calendar_id: int
+
+
+class Person(NamedTuple):
+    """Of a customer what a policy judges."""
+
+    id: int
+    tier: str | None
+    value_minor: int
+
+
 @dataclass(frozen=True)
 class Opened:
     """A link (or, without an invitation, an open form) that can be answered, and for whom."""
@@ -45,6 +62,7 @@ class Opened:
     brand_id: int
     face: Face
     zone: str
+    calendar_id: int
     language: str
     channel: str
     touchpoint_id: int | None = None
@@ -62,7 +80,6 @@ class Opened:
     reward_minor: int | None = None
     reward_currency: str | None = None
     partial: Mapping[str, Any] | None = None
-    calendar_id: int | None = None
     tier: str | None = None
     value_minor: int | None = None
     erased_at: datetime | None = None  # of the customer's record
@@ -79,11 +96,12 @@ class Opened:
         """The ways in which this customer can be contacted."""
         return frozenset(way for way, address in (("phone", self.phone), ("email", self.email)) if address)
 
-    def people(self) -> tuple[Brand, Customer | None]:
-        """Return the whole rows of brand and customer, which opening a case needs; one statement."""
-        query = select(Brand, Customer).outerjoin(Customer, Customer.id == self.customer_id)
-        brand, customer = db.session.execute(query.where(Brand.id == self.brand_id)).one()
-        return brand, customer
+    def people(self) -> tuple[Firm, Person | None]:
+        """Return what of brand and customer opening a case needs."""
+        firm = Firm(self.brand_id, self.face.key, self.zone, self.calendar_id)
+        if self.customer_id is None:
+            return firm, None
+        return firm, Person(self.customer_id, self.tier, self.value_minor or 0)
 
     @property
     def first_name(self) -> str:

@@ -9,13 +9,15 @@ from datetime import datetime, timedelta
 from itertools import count
 from typing import Any
 
+from sqlalchemy import select
+
 from accounts import api_keys, staff
 from accounts.models import ApiKey, Staff, Team
 from core import clock
 from core.db import db
 from customers.mapping import Kind
 from customers.models import Brand, Calendar, Customer, Interaction, Stage, Touchpoint
-from feedback import cases
+from feedback import cases, opening
 from feedback.models import Case, RootCause
 from incentives import programmes
 from incentives.models import Fulfilment, Programme, ProgrammeState, Trigger
@@ -144,10 +146,19 @@ def make_case(brand: Brand | None = None, *, now: datetime | None = None, **more
         "wants": "phone",
     }
     customer = more.pop("customer") if "customer" in more else make_customer()
-    answer = cases.UnhappyAnswer(customer=customer, **{**values, **more})
-    case = cases.open_if_unhappy(answer, now=now or clock.now())
+    case = open_for_answer(customer=customer, now=now or clock.now(), **{**values, **more})
     assert case is not None
     return case
+
+
+def open_for_answer(*, response_id: int, now: datetime, **fields: Any) -> Case | None:
+    """Open the case of an unhappy answer that is not there, as an answer does that is kept beside it."""
+    decided = cases.opening_of(cases.UnhappyAnswer(**fields), now=now)
+    if decided is None:
+        return None
+    reason = f"response:{response_id}"
+    opening.write(decided, reason=reason, response_id=response_id)
+    return db.session.scalars(select(Case).where(Case.reason == reason).options(*cases.RELATED)).one()
 
 
 def make_root_cause(**more: Any) -> RootCause:
