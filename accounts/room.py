@@ -22,5 +22,5 @@ def init_app(app: Flask) -> None:
 
 
 def authenticate(scope: str) -> None:
-    """Check the Bearer key of an API call for a scope and keep it as g.api_key, or raise a Refusal (401 or 403)."""
-    g.api_key = api_keys.check(request.headers.get("Authorization"), scope, now=clock.now())
+    """Check the Bearer key of an API call for a scope; keep its id as g.api_key_id, or raise a Refusal (401 or 403)."""
+    g.api_key_id = api_keys.check(request.headers.get("Authorization"), scope, now=clock.now())

@@ -120,7 +120,7 @@ def _form_key(reference: str | None, brand: Brand) -> str:
     """Return what makes a complaint one: the caller's own number of it, for this brand; without one each is new."""
     if reference is None:
         return f"api:{new_public_id()}"
-    return f"api:{g.api_key.id}:{brand.key}:{hash_secret(reference)}"
+    return f"api:{g.api_key_id}:{brand.key}:{hash_secret(reference)}"
 
 
 def _data(loaded: dict[str, Any], form_key: str, now: datetime) -> ComplaintData:

@@ -46,7 +46,7 @@ def erase(external_id: str) -> Response:
         found = db.session.scalar(select(Customer).where(Customer.external_id == external_id))
         if found is None:
             raise NotFound("Nobody is known by this id. It may have been erased already.")
-        erased = erasure.erase(customers.remaining(found), by=f"api_key:{g.api_key.id}", now=now)
+        erased = erasure.erase(customers.remaining(found), by=f"api_key:{g.api_key_id}", now=now)
         return 200, {"id": erased.public_id, "erased_at": erased.erased_at.isoformat() if erased.erased_at else None}
 
     return idempotency.once(work, now=now)

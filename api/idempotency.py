@@ -6,18 +6,35 @@ import hashlib
 import re
 from collections.abc import Callable
 from datetime import datetime, timedelta
-from typing import Any, Final
+from typing import Any, Final, cast
 
 from flask import Response, g, jsonify, request
-from sqlalchemy import delete, select, update
+from sqlalchemy import Table, bindparam, delete, select, update
 from sqlalchemy.dialects.postgresql import insert
 
 from api.models import IdempotencyKey
 from core.db import db
 from core.errors import BadInput, Refusal
+from core.prepared import Prepared
 
 KEPT: Final = timedelta(hours=24)
 _SHAPE = re.compile(r"[\x21-\x7e]{1,200}")
+
+
+_key = cast(Table, IdempotencyKey.__table__)
+_GIVEN: Final = ("api_key_id", "key", "request_hash", "created_at")
+_TAKE: Final = Prepared(
+    insert(_key)
+    .values({name: bindparam(name, type_=_key.c[name].type) for name in _GIVEN})
+    .on_conflict_do_nothing(index_elements=["api_key_id", "key"])
+    .returning(_key.c.id)
+)
+_ANSWERED: Final = Prepared(
+    update(_key)
+    .where(_key.c.id == bindparam("row_id", type_=_key.c.id.type))
+    .values({name: bindparam(name, type_=_key.c[name].type) for name in ("status", "answer")})
+    .returning(_key.c.id)
+)
 
 
 class KeyReused(Refusal):
@@ -44,20 +61,18 @@ def once(work: Callable[[], tuple[int, Any]], *, now: datetime) -> Response:
     if row_id is None:
         return _replay(key)
     status, answer = work()
-    db.session.execute(update(IdempotencyKey).where(IdempotencyKey.id == row_id).values(status=status, answer=answer))
+    _ANSWERED.run(row_id=row_id, status=status, answer=answer)
     db.session.commit()
     return _response(status, answer)
 
 
 def _take(key: str, now: datetime) -> int | None:
-    row = {"api_key_id": g.api_key.id, "key": key, "request_hash": _hash(), "created_at": now}
-    statement = insert(IdempotencyKey).values(row).on_conflict_do_nothing(index_elements=["api_key_id", "key"])
-    taken: int | None = db.session.scalar(statement.returning(IdempotencyKey.id))
-    return taken
+    taken = _TAKE.run(api_key_id=g.api_key_id, key=key, request_hash=_hash(), created_at=now)
+    return int(taken[0].id) if taken else None
 
 
 def _replay(key: str) -> Response:
-    mine = (IdempotencyKey.api_key_id == g.api_key.id) & (IdempotencyKey.key == key)
+    mine = (IdempotencyKey.api_key_id == g.api_key_id) & (IdempotencyKey.key == key)
     first = db.session.scalar(select(IdempotencyKey).where(mine))
     if first is None or first.request_hash != _hash():
         raise KeyReused(field="Idempotency-Key")

@@ -18,7 +18,7 @@ from core.errors import BadInput
 from customers import contacts, interactions, touchpoints
 from customers.customers import CustomerData, upsert_many
 from customers.interactions import InteractionData
-from customers.models import Interaction, Touchpoint
+from customers.models import Interaction
 from surveys import invitations
 from surveys.models import Decision
 
@@ -101,7 +101,7 @@ class Told:
     index: int
     data: InteractionData
     customer: CustomerData
-    touchpoint: Touchpoint
+    touchpoint_id: int
 
 
 @blueprint.post("")
@@ -154,7 +154,7 @@ def _read(items: Sequence[Any]) -> tuple[list[Told], list[dict[str, Any]]]:
             read.append((index, load(schema, item)))
         except BadInput as bad:
             refused.append({"index": index, "status": 422, "problem": bad.problem()})
-    places = touchpoints.by_keys(loaded["touchpoint"] for _, loaded in read)
+    places = touchpoints.ids_by_key(loaded["touchpoint"] for _, loaded in read)
     told = []
     for index, loaded in read:
         if place := places.get(loaded["touchpoint"]):
@@ -194,9 +194,10 @@ def customer_of(loaded: dict[str, Any]) -> CustomerData:
 def _keep(told: Sequence[Told], *, now: Any) -> list[dict[str, Any]]:
     people = upsert_many([item.customer for item in told], now=now)
     kept = interactions.record_many(
-        [(item.data, item.touchpoint, person) for item, person in zip(told, people, strict=True)], now=now
+        [(item.data, item.touchpoint_id, person) for item, person in zip(told, people, strict=True)], now=now
     )
-    decided = invitations.decide([interaction for interaction, _ in kept], now=now)
+    new = {interaction.id for interaction, created in kept if created}
+    decided = invitations.decide([interaction for interaction, _ in kept], new=new, now=now)
     return [
         _answer(interaction, created, decision) for (interaction, created), decision in zip(kept, decided, strict=True)
     ]

@@ -16,26 +16,35 @@ Made = TypeVar("Made", bound=Model)
 
 
 def insert_many(
-    model: type[Model], rows: Sequence[Mapping[str, Any]], *, unless: str = "", returning: Sequence[str] = ()
+    model: type[Model],
+    rows: Sequence[Mapping[str, Any]],
+    *,
+    unless: str = "",
+    otherwise: str = "NOTHING",
+    returning: Sequence[str] = (),
 ) -> Sequence[Row[Any]]:
     """Insert the rows in their order, filled up with the columns' defaults; return the columns asked for of new rows.
 
-    `unless` is the target of ON CONFLICT … DO NOTHING as SQL has it, such as "(reason)"; without it a conflict raises.
+    `unless` is the target of ON CONFLICT … DO `otherwise` as SQL has it, such as "(reason)"; without it a conflict
+    raises.
     """
     if not rows:
         return []
-    statement, sent = _inserting(model, rows, unless)
+    statement, sent = _inserting(model, rows, unless, otherwise)
     statement += " RETURNING " + ", ".join(f'"{name}"' for name in returning) if returning else ""
     result = db.session.execute(text(statement), sent)
     return result.all() if returning else []
 
 
-def insert_all(model: type[Made], rows: Sequence[Mapping[str, Any]], *, unless: str = "") -> Sequence[Made]:
-    """Insert the rows as insert_many does, and return the new ones whole."""
+def insert_all(
+    model: type[Made], rows: Sequence[Mapping[str, Any]], *, unless: str = "", otherwise: str = "NOTHING"
+) -> Sequence[Made]:
+    """Insert the rows as insert_many does, and return them whole: the new ones, and those that were updated."""
     if not rows:
         return []
-    statement, sent = _inserting(model, rows, unless)
-    return db.session.scalars(select(model).from_statement(text(f"{statement} RETURNING *")), sent).all()
+    statement, sent = _inserting(model, rows, unless, otherwise)
+    made = select(model).from_statement(text(f"{statement} RETURNING *"))
+    return db.session.scalars(made, sent, execution_options={"populate_existing": True}).all()
 
 
 def among(ids: Iterable[int]) -> Any:
@@ -43,14 +52,16 @@ def among(ids: Iterable[int]) -> Any:
     return any_(literal(list(ids), ARRAY(BigInteger)))
 
 
-def _inserting(model: type[Model], rows: Sequence[Mapping[str, Any]], unless: str) -> tuple[str, dict[str, Any]]:
+def _inserting(
+    model: type[Model], rows: Sequence[Mapping[str, Any]], unless: str, otherwise: str
+) -> tuple[str, dict[str, Any]]:
     table = cast(Table, model.__table__)
     columns = [column for column in table.columns if any(column.name in row for row in rows) or _default(column)]
     names = ", ".join(f'"{column.name}"' for column in columns)
     filled = [{column.name: _value(column, row) for column in columns} for row in rows]
     statement = f'INSERT INTO "{table.name}" ({names}) SELECT {names} '  # names of our own tables
     statement += f'FROM json_populate_recordset(CAST(NULL AS "{table.name}"), CAST(:rows AS json))'
-    statement += f" ON CONFLICT {unless} DO NOTHING" if unless else ""
+    statement += f" ON CONFLICT {unless} DO {otherwise}" if unless else ""
     return statement, {"rows": json.dumps(filled, default=_plain, ensure_ascii=False)}
 
 

@@ -6,13 +6,16 @@ import zlib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Final
 
 from sqlalchemy import Select, func, select, text
-from sqlalchemy.dialects.postgresql import insert
 
 from core.db import db, new_public_id
 from core.errors import NotFound
+from core.inserting import insert_all
 from customers.models import Customer
+
+TOLD: Final = ("name", "email", "phone", "language", "tier")  # what each telling may bring anew
 
 
 @dataclass(frozen=True)
@@ -69,16 +72,11 @@ def _over(older: CustomerData | None, newer: CustomerData) -> CustomerData:
 def _by_external_id(many: Sequence[CustomerData], now: datetime, only_fill: bool) -> dict[tuple[str, str], Customer]:
     if not many:
         return {}
-    statement = insert(Customer)
-    preferred = (Customer, statement.excluded) if only_fill else (statement.excluded, Customer)
-    keep = {
-        name: func.coalesce(*(getattr(row, name) for row in preferred))
-        for name in ("name", "email", "phone", "language", "tier")
-    }
-    rows = db.session.scalars(
-        statement.on_conflict_do_update(index_elements=["external_id"], set_=keep).returning(Customer),
-        [_row(data, now) for data in sorted(many, key=lambda data: data.external_id or "")],  # one order, no deadlock
-        execution_options={"populate_existing": True},
+    first, second = ("customer", "excluded") if only_fill else ("excluded", "customer")
+    keep = ", ".join(f"{name} = coalesce({first}.{name}, {second}.{name})" for name in TOLD)
+    in_order = sorted(many, key=lambda data: data.external_id or "")  # one order, no deadlock
+    rows = insert_all(
+        Customer, [_row(data, now) for data in in_order], unless="(external_id)", otherwise=f"UPDATE SET {keep}"
     )
     return {("external_id", customer.external_id or ""): customer for customer in rows}
 
@@ -101,7 +99,7 @@ def _by_contact(
             _fill(known[key], data, only_fill)
     missing = [_row(data, now) for key, data in many.items() if key not in known]
     if missing:
-        for customer in db.session.scalars(insert(Customer).returning(Customer), missing):
+        for customer in insert_all(Customer, missing):
             known[("email", customer.email.lower()) if customer.email else ("phone", customer.phone or "")] = customer
     return {key: known[key] for key in many}
 
@@ -131,7 +129,7 @@ def _follow_merges(found: dict[tuple[str, str], Customer], told: Mapping[tuple[s
 
 def fill_blanks(customer: Customer, other: CustomerData | Customer) -> None:
     """Take over what a record does not say yet."""
-    for name in ("name", "email", "phone", "language", "tier"):
+    for name in TOLD:
         if not getattr(customer, name) and (value := getattr(other, name)):
             setattr(customer, name, value)
 

@@ -399,7 +399,7 @@ class InteractionImporter(Importer[InteractionRecord]):
         self.places.make({record.touchpoint for record in records})
         people = customers_of(records, now=now)
         many = [
-            (_interaction(record), self._touchpoint(record), customer)
+            (_interaction(record), self._touchpoint(record).id, customer)
             for record, customer in zip(records, people, strict=True)
         ]
         return sum(is_new for _, is_new in interactions.record_many(many, now=now, import_id=run_id))

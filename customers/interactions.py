@@ -6,12 +6,14 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any
+from typing import Any, Final, cast
 
-from sqlalchemy import case, func, select, tuple_, update
+from sqlalchemy import BigInteger, Table, Text, bindparam, func, select, tuple_, update
+from sqlalchemy.dialects.postgresql import ARRAY
 
 from core.db import db, new_public_id
-from core.inserting import insert_many
+from core.inserting import insert_all
+from core.prepared import Prepared
 from customers.models import Customer, Interaction, Touchpoint
 
 
@@ -33,50 +35,55 @@ def record(
     data: InteractionData, *, touchpoint: Touchpoint, customer: Customer | None, now: datetime
 ) -> tuple[Interaction, bool]:
     """Keep one interaction; return it and whether it is new."""
-    return record_many([(data, touchpoint, customer)], now=now)[0]
+    return record_many([(data, touchpoint.id, customer)], now=now)[0]
 
 
 def record_many(
-    many: Sequence[tuple[InteractionData, Touchpoint, Customer | None]], *, now: datetime, import_id: int | None = None
+    many: Sequence[tuple[InteractionData, int, Customer | None]], *, now: datetime, import_id: int | None = None
 ) -> list[tuple[Interaction, bool]]:
-    """Keep many interactions, return them in order with whether each is new. At most five statements, however many.
+    """Keep many interactions, each (what, touchpoint's id, customer); return them in order with whether each is new.
 
-    Told again, an interaction keeps what it was; only one that was left half-done is completed.
+    At most four statements, however many, and two where all are new. Told again, an interaction keeps what it was; only
+    one that was left half-done is completed.
     """
     if not many:
         return []
     rows = {
-        (touchpoint.id, data.reference): _row(data, touchpoint, customer, now, import_id)
-        for data, touchpoint, customer in many
+        (touchpoint_id, data.reference): _row(data, touchpoint_id, customer, now, import_id)
+        for data, touchpoint_id, customer in many
     }
     in_order = [rows[key] for key in sorted(rows)]
-    new = {row.id for row in insert_many(Interaction, in_order, unless="(touchpoint_id, reference)", returning=("id",))}
-    keys = tuple_(Interaction.touchpoint_id, Interaction.reference)
-    kept = {
-        (row.touchpoint_id, row.reference): row
-        for row in db.session.scalars(
-            select(Interaction).where(keys.in_(list(rows))), execution_options={"populate_existing": True}
-        )
-    }
+    made = insert_all(Interaction, in_order, unless="(touchpoint_id, reference)")
+    new = {row.id for row in made}
+    kept = {(row.touchpoint_id, row.reference): row for row in made}
+    kept |= _known([key for key in rows if key not in kept])
     finished = _complete(
         [kept[key] for key, row in rows.items() if row["status"] == "completed" and kept[key].status == "started"]
     )
     _add_value([kept[key] for key in rows if kept[key].id in new and kept[key].status == "completed"] + finished)
     first: set[int] = set()
     answers = []
-    for data, touchpoint, _customer in many:
-        interaction = kept[touchpoint.id, data.reference]
+    for data, touchpoint_id, _customer in many:
+        interaction = kept[touchpoint_id, data.reference]
         answers.append((interaction, interaction.id in new and interaction.id not in first))
         first.add(interaction.id)
     return answers
 
 
+def _known(keys: Sequence[tuple[int, str]]) -> dict[tuple[int, str], Interaction]:
+    if not keys:
+        return {}
+    query = select(Interaction).where(tuple_(Interaction.touchpoint_id, Interaction.reference).in_(keys))
+    found = db.session.scalars(query, execution_options={"populate_existing": True})
+    return {(row.touchpoint_id, row.reference): row for row in found}
+
+
 def _row(
-    data: InteractionData, touchpoint: Touchpoint, customer: Customer | None, now: datetime, import_id: int | None
+    data: InteractionData, touchpoint_id: int, customer: Customer | None, now: datetime, import_id: int | None
 ) -> dict[str, Any]:
     return {
         "public_id": new_public_id(),
-        "touchpoint_id": touchpoint.id,
+        "touchpoint_id": touchpoint_id,
         "customer_id": customer.id if customer else None,
         "reference": data.reference,
         "occurred_at": data.occurred_at,
@@ -110,14 +117,20 @@ def _add_value(interactions: Sequence[Interaction]) -> None:
     for interaction in interactions:
         if interaction.customer_id and interaction.value_minor and interaction.currency:
             totals[interaction.customer_id][interaction.currency] += interaction.value_minor
-    first = {customer: next(iter(sums.items())) for customer, sums in totals.items()}
-    if not first:
-        return
-    amount = case({customer: amount for customer, (_, amount) in first.items()}, value=Customer.id)
-    currency = case({customer: currency for customer, (currency, _) in first.items()}, value=Customer.id)
-    db.session.execute(
-        update(Customer)
-        .where(Customer.id.in_(first), func.coalesce(Customer.value_currency, currency) == currency)
-        .values(value_minor=Customer.value_minor + amount, value_currency=currency)
-        .execution_options(synchronize_session=False)
-    )
+    first = [(customer, *next(iter(sums.items()))) for customer, sums in totals.items()]
+    if first:
+        ids, currencies, amounts = (list(column) for column in zip(*first, strict=True))
+        _ADD_VALUE.run(ids=ids, currencies=currencies, amounts=amounts)
+
+
+def _adding_value() -> Prepared:
+    given: dict[str, Any] = {"ids": BigInteger, "currencies": Text, "amounts": BigInteger}
+    arrays = [bindparam(name, type_=ARRAY(type_)) for name, type_ in given.items()]
+    more = func.unnest(*arrays).table_valued("id", "currency", "amount", name="more").render_derived()
+    total = cast(Table, Customer.__table__)
+    adds = (total.c.id == more.c.id) & (func.coalesce(total.c.value_currency, more.c.currency) == more.c.currency)
+    added = update(total).where(adds).values(value_minor=total.c.value_minor + more.c.amount)
+    return Prepared(added.values(value_currency=more.c.currency).returning(total.c.id))
+
+
+_ADD_VALUE: Final = _adding_value()

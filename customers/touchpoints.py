@@ -5,29 +5,31 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, Final, cast
 
 from flask_babel import gettext as _
-from sqlalchemy import select
+from sqlalchemy import Table, Text, any_, bindparam, select
+from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.exc import IntegrityError
-from sqlalchemy.orm import joinedload
 
 from core import editing, events
 from core.db import constraint_of, db
 from core.errors import Conflict
+from core.prepared import Prepared
 from customers import journey
 from customers.models import Brand, Stage, Touchpoint
 
+_touchpoint = cast(Table, Touchpoint.__table__)
+_IN_USE: Final = Prepared(
+    select(_touchpoint.c.key, _touchpoint.c.id).where(
+        _touchpoint.c.key == any_(bindparam("keys", type_=ARRAY(Text))), _touchpoint.c.archived_at.is_(None)
+    )
+)
 
-def by_key(key: str) -> Touchpoint | None:
-    return by_keys([key]).get(key)
 
-
-def by_keys(keys: Iterable[str]) -> dict[str, Touchpoint]:
-    """Return the touchpoints in use among `keys`, with their brands and calendars, in one statement."""
-    query = select(Touchpoint).where(Touchpoint.key.in_(set(keys)), Touchpoint.archived_at.is_(None))
-    query = query.options(joinedload(Touchpoint.brand), joinedload(Touchpoint.stage))
-    return {touchpoint.key: touchpoint for touchpoint in db.session.scalars(query)}
+def ids_by_key(keys: Iterable[str]) -> dict[str, int]:
+    """Return the ids of the touchpoints in use among `keys`, in one statement."""
+    return {row.key: row.id for row in _IN_USE.run(keys=list(set(keys)))}
 
 
 # Settings

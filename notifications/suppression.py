@@ -10,18 +10,27 @@ import hmac
 from collections import defaultdict
 from collections.abc import Iterable
 from datetime import datetime
-from typing import Literal
+from typing import Final, Literal, cast
 
 from flask import current_app
-from sqlalchemy import delete, select
-from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy import Table, Text, any_, bindparam, delete, select
+from sqlalchemy.dialects.postgresql import ARRAY, insert
 
 from core.config import Config
 from core.db import db
+from core.prepared import Prepared
 from notifications.kinds import Purpose
 from notifications.models import Suppression, SuppressionReason
 
 Scope = Literal["all", "survey", "marketing"]
+
+
+_suppression = cast(Table, Suppression.__table__)
+_AMONG: Final = Prepared(
+    select(_suppression.c.address_hash, _suppression.c.scope).where(
+        _suppression.c.address_hash == any_(bindparam("hashes", type_=ARRAY(Text)))
+    )
+)
 
 
 def is_suppressed(address: str, purpose: Purpose | str) -> bool:
@@ -42,8 +51,7 @@ def scopes_of(addresses: Iterable[str]) -> dict[str, set[str]]:
     owners = {hashed: written for written in spelled for hashed in _hashes(written)}
     found: dict[str, set[str]] = defaultdict(set)
     if owners:
-        columns = select(Suppression.address_hash, Suppression.scope)
-        for hashed, scope in db.session.execute(columns.where(Suppression.address_hash.in_(owners))):
+        for hashed, scope in _AMONG.run(hashes=list(owners)):
             for address in spelled[owners[hashed]]:
                 found[address].add(scope)
     return dict(found)

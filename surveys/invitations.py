@@ -7,20 +7,22 @@ checks are invited elsewhere (`surveys.outcomes`): quarantine, sampling and hold
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any, Final
+from typing import Any, Final, cast
 
-from sqlalchemy import Select, delete, func, literal, select, text, update
-from sqlalchemy.dialects.postgresql import JSONB, insert
+from sqlalchemy import BigInteger, Select, Table, any_, bindparam, delete, func, literal, or_, select, text, update
+from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 from sqlalchemy.orm import joinedload
+from sqlalchemy.orm.util import identity_key
 
 from core import outbox
 from core.db import db, new_public_id
 from core.i18n import DEFAULT, known_code
-from core.inserting import among
+from core.inserting import among, insert_all, insert_many
 from core.outbox import Item
+from core.prepared import Prepared
 from customers.models import Customer, Interaction, Touchpoint
 from feedback.models import OPEN_STATES, Case, CaseState, Origin
 from incentives import rewards
@@ -42,13 +44,14 @@ STARTED: Final = "started"  # an interaction that was left half-done
 # Deciding
 
 
-def decide(interactions: Sequence[Interaction], *, now: datetime) -> list[Decision]:
+def decide(interactions: Sequence[Interaction], *, new: Collection[int] = frozenset(), now: datetime) -> list[Decision]:
     """Decide for each interaction whether its customer is asked; return the decisions in the same order.
 
-    A decision once made stands: asked again, it is returned as it was. Only what was skipped while it was half-done is
-    decided anew once it is completed. At most eleven statements, however many there are.
+    `new` are ids of interactions that came in this very transaction: nobody can have decided for them. A decision once
+    made stands: asked again, it is returned as it was. Only what was skipped while it was half-done is decided anew
+    once it is completed. At most ten statements, however many there are.
     """
-    known = _decided([interaction.id for interaction in interactions])
+    known = _decided([interaction.id for interaction in interactions if interaction.id not in new])
     _forget_half_done(interactions, known)
     fresh = {each.id: each for each in interactions if each.id not in known}
     if fresh:
@@ -73,8 +76,10 @@ class Judged:
         return INVITED if self.facts.send_at <= self.facts.now else DELAYED
 
 
-def _decided(interaction_ids: Iterable[int]) -> dict[int, Decision]:
-    query = select(Decision).where(Decision.interaction_id.in_(list(interaction_ids)))
+def _decided(interaction_ids: Collection[int]) -> dict[int, Decision]:
+    if not interaction_ids:
+        return {}
+    query = select(Decision).where(Decision.interaction_id == among(interaction_ids))
     return {decision.interaction_id: decision for decision in db.session.scalars(query)}
 
 
@@ -118,60 +123,72 @@ def _judge_all(interactions: Sequence[Interaction], *, now: datetime) -> list[Ju
     return judged
 
 
+_published = (
+    select(SurveyVersion.survey_id, func.max(SurveyVersion.number).label("number"))
+    .where(SurveyVersion.published_at.is_not(None))
+    .group_by(SurveyVersion.survey_id)
+    .subquery()
+)
+_RULES_OF: Final = (
+    select(InvitationRule, SurveyVersion.id)
+    .outerjoin(_published, _published.c.survey_id == InvitationRule.survey_id)
+    .outerjoin(
+        SurveyVersion,
+        (SurveyVersion.survey_id == _published.c.survey_id) & (SurveyVersion.number == _published.c.number),
+    )
+    .where(InvitationRule.touchpoint_id == any_(bindparam("places", type_=ARRAY(BigInteger))))
+    .options(
+        joinedload(InvitationRule.programme).joinedload(Programme.brand),
+        joinedload(InvitationRule.touchpoint).joinedload(Touchpoint.brand),
+    )
+)
+
+
 def _rules(touchpoint_ids: set[int]) -> dict[int, tuple[InvitationRule, int | None]]:
     """Return the rule of each touchpoint with the id of its survey's version asked now."""
-    published = (
-        select(SurveyVersion.survey_id, func.max(SurveyVersion.number).label("number"))
-        .where(SurveyVersion.published_at.is_not(None))
-        .group_by(SurveyVersion.survey_id)
-        .subquery()
-    )
-    query = (
-        select(InvitationRule, SurveyVersion.id)
-        .outerjoin(published, published.c.survey_id == InvitationRule.survey_id)
-        .outerjoin(
-            SurveyVersion,
-            (SurveyVersion.survey_id == published.c.survey_id) & (SurveyVersion.number == published.c.number),
-        )
-        .where(InvitationRule.touchpoint_id.in_(touchpoint_ids))
-        .options(
-            joinedload(InvitationRule.programme).joinedload(Programme.brand),
-            joinedload(InvitationRule.touchpoint).joinedload(Touchpoint.brand),
-        )
-    )
-    return {rule.touchpoint_id: (rule, version_id) for rule, version_id in db.session.execute(query)}
+    found = db.session.execute(_RULES_OF, {"places": list(touchpoint_ids)})
+    return {rule.touchpoint_id: (rule, version_id) for rule, version_id in found}
 
 
 def _customers(customer_ids: set[int]) -> dict[int, Customer]:
-    query = select(Customer).where(Customer.id.in_(customer_ids))
-    return {customer.id: customer for customer in db.session.scalars(query)}
+    """Return the records; those that the session holds already are not asked for."""
+    held = ((id_, db.session.identity_map.get(identity_key(Customer, id_))) for id_ in customer_ids)
+    people = {id_: customer for id_, customer in held if customer is not None}
+    if missing := customer_ids - people.keys():
+        people |= {each.id: each for each in db.session.scalars(select(Customer).where(Customer.id == among(missing)))}
+    return people
 
 
 def _last_invited(people: Mapping[int, Customer]) -> dict[int, datetime]:
     """Return from when quarantine counts: the last invitation sent, or when a waiting one goes out."""
-    waiting = (
-        select(Invitation.customer_id, func.max(Invitation.send_at))
-        .where(Invitation.customer_id.in_(people), Invitation.state == InvitationState.WAITING)
-        .where(Invitation.outcome_check_id.is_(None))
-        .group_by(Invitation.customer_id)
-    )
     last = {each.id: each.last_invited_at for each in people.values() if each.last_invited_at}
-    for customer_id, send_at in db.session.execute(waiting):
-        if customer_id is not None:
-            last[customer_id] = max(send_at, last.get(customer_id, send_at))
+    for row in _WAITING_FOR.run(people=list(people)) if people else ():
+        last[row.customer_id] = max(row.send_at, last.get(row.customer_id, row.send_at))
     return last
 
 
 def _holding(people: Mapping[int, Customer]) -> dict[int, Reason]:
     """Return who waits for us to put something right. Imported cases hold nobody: they are history until taken up."""
-    query = select(Case.customer_id, Case.origin).where(
-        Case.customer_id == among(people), Case.state.in_((*OPEN_STATES, CaseState.RESOLVED)), Case.off_desk.is_(False)
-    )
     held: dict[int, Reason] = {}
-    for customer_id, origin in db.session.execute(query):
-        if customer_id is not None and held.get(customer_id) is not Reason.OPEN_COMPLAINT:
-            held[customer_id] = Reason.OPEN_COMPLAINT if origin == Origin.COMPLAINT else Reason.OPEN_CASE
+    for row in _CASES_OF.run(people=list(people)) if people else ():
+        if held.get(row.customer_id) is not Reason.OPEN_COMPLAINT:
+            held[row.customer_id] = Reason.OPEN_COMPLAINT if row.origin == Origin.COMPLAINT else Reason.OPEN_CASE
     return held
+
+
+_invitation, _case = cast(Table, Invitation.__table__), cast(Table, Case.__table__)
+_AMONG_PEOPLE: Final = any_(bindparam("people", type_=ARRAY(BigInteger)))
+_WAITING_FOR: Final = Prepared(
+    select(_invitation.c.customer_id, func.max(_invitation.c.send_at).label("send_at"))
+    .where(_invitation.c.customer_id == _AMONG_PEOPLE, _invitation.c.state == literal(str(InvitationState.WAITING)))
+    .where(_invitation.c.outcome_check_id.is_(None))
+    .group_by(_invitation.c.customer_id)
+)
+_CASES_OF: Final = Prepared(
+    select(_case.c.customer_id, _case.c.origin)
+    .where(_case.c.customer_id == _AMONG_PEOPLE, _case.c.off_desk.is_(False))
+    .where(or_(*(_case.c.state == state for state in (*OPEN_STATES, CaseState.RESOLVED))))
+)
 
 
 def _keep(judged: Sequence[Judged], *, now: datetime) -> dict[int, Decision]:
@@ -188,8 +205,7 @@ def _keep(judged: Sequence[Judged], *, now: datetime) -> dict[int, Decision]:
         }
         for each in judged
     ]
-    statement = insert(Decision).on_conflict_do_nothing(index_elements=["interaction_id"]).returning(Decision)
-    return {decision.interaction_id: decision for decision in db.session.scalars(statement, rows)}
+    return {each.interaction_id: each for each in insert_all(Decision, rows, unless="(interaction_id)")}
 
 
 def _inputs(facts: Facts) -> dict[str, Any]:
@@ -221,9 +237,8 @@ def _invite(judged: Sequence[Judged], *, now: datetime) -> None:
     rows = [_row(each.facts, now) for each in judged if each.reason is Reason.INVITED]
     if not rows:
         return
-    columns = (Invitation.id, Invitation.send_at)
-    sent = db.session.execute(insert(Invitation).returning(*columns), rows).all()
-    outbox.later_each("invitation.send", [(str(id_), {"invitation_id": id_}, send_at) for id_, send_at in sent])
+    sent = insert_many(Invitation, rows, returning=("id", "send_at"))
+    outbox.later_each("invitation.send", [(str(row.id), {"invitation_id": row.id}, row.send_at) for row in sent])
 
 
 def _row(facts: Facts, now: datetime) -> dict[str, Any]:

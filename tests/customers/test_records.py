@@ -73,7 +73,10 @@ def test_many_cost_as_many_statements_as_one(app: Flask, size: int) -> None:
     with count_queries() as queries:
         found = customers.upsert_many(data, now=clock.now())
         interactions.record_many(
-            [(InteractionData(f"R{number}", clock.now(), "web"), touchpoint, who) for number, who in enumerate(found)],
+            [
+                (InteractionData(f"R{number}", clock.now(), "web"), touchpoint.id, who)
+                for number, who in enumerate(found)
+            ],
             now=clock.now(),
         )
 

@@ -298,7 +298,7 @@ def test_deciding_costs_the_same_statements_however_many_interactions(rule: Invi
         decisions = invitations.decide(asked, now=clock.now())
 
     assert len(decisions) == many
-    assert queries.count == 9, list(queries)
+    assert queries.count == 8, list(queries)
 
 
 def test_a_batch_is_sent_with_the_same_statements_however_many(rule: InvitationRule) -> None:
