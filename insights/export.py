@@ -67,6 +67,7 @@ def _recovery(found: Overview) -> Iterable[tuple[Any, ...]]:
 def _rates(found: Overview) -> Iterable[tuple[Any, ...]]:
     for rate in found.rates.channels:
         yield ("response rate RR1", rate.channel, *_share(Share(rate.answered, rate.invited)))
+        yield ("response rate RR2", rate.channel, *_share(Share(rate.answered + rate.partial, rate.invited)))
         yield ("started", rate.channel, rate.started, rate.started, "", "", "invitations")
         yield ("completion rate", rate.channel, *_share(Share(rate.answered, rate.started)))
         yield ("bounced", rate.channel, rate.bounced, rate.bounced, "", "", "invitations")

@@ -29,7 +29,8 @@ class Outcome(StrEnum):
     """What became of an invitation; `skipped` is an interaction that led to none."""
 
     COMPLETE = "complete"
-    PARTIAL = "partial"  # begun and not finished: a partial or a break-off
+    PARTIAL = "partial"  # begun and not finished: at least half of the questions that applied
+    BREAK_OFF = "break_off"  # less
     BOUNCED = "bounced"  # not contacted
     SILENT = "silent"  # unknown
     SCREENED_OUT = "screened_out"  # not eligible
@@ -38,8 +39,8 @@ class Outcome(StrEnum):
     SKIPPED = "skipped"
 
 
-ASKED_OF: Final = (Outcome.COMPLETE, Outcome.PARTIAL, Outcome.BOUNCED, Outcome.SILENT)
-"""RR1's denominator: complete + partial + not contacted + unknown. Nobody tells us that they refuse."""
+ASKED_OF: Final = (Outcome.COMPLETE, Outcome.PARTIAL, Outcome.BREAK_OFF, Outcome.BOUNCED, Outcome.SILENT)
+"""The denominator of both rates: complete + partial + refused + not contacted + unknown. Breaking off is refusing."""
 
 
 @dataclass(frozen=True)
@@ -59,7 +60,11 @@ class Rate:
 
     @property
     def started(self) -> int:
-        return self.answered + self.counts.get(Outcome.PARTIAL, 0)
+        return self.answered + self.partial + self.counts.get(Outcome.BREAK_OFF, 0)
+
+    @property
+    def partial(self) -> int:
+        return self.counts.get(Outcome.PARTIAL, 0)
 
     @property
     def bounced(self) -> int:
@@ -71,11 +76,16 @@ class Rate:
 
     @property
     def rr1(self) -> float | None:
-        """The response rate RR1 from 0 to 1: complete / (complete + partial + not contacted + unknown).
+        """The response rate RR1 from 0 to 1: complete / (complete + partial + refused + not contacted + unknown).
 
         None where fewer than 30 were invited. Source: AAPOR Standard Definitions, 10th edition.
         """
         return None if self.few else self.answered / self.invited
+
+    @property
+    def rr2(self) -> float | None:
+        """The response rate RR2: the same with partials counted as answers."""
+        return None if self.few else (self.answered + self.partial) / self.invited
 
     @property
     def interval(self) -> tuple[float, float] | None:
@@ -114,7 +124,7 @@ def rates(asked: Asked) -> Rates:
         else:
             by_channel[channel][outcome] += int(count)
             together[outcome] += int(count)
-        if outcome == Outcome.PARTIAL:
+        if outcome in (Outcome.PARTIAL, Outcome.BREAK_OFF):
             left[survey_id][reason] += int(count)
         elif outcome == Outcome.COMPLETE:
             complete[survey_id] += int(count)
@@ -147,7 +157,7 @@ _KEY: Final = "day, brand_id, survey_id, touchpoint_id, channel, language, tier,
 _COUNT: Final = text(f"""
     INSERT INTO rollup_invited ({_KEY}, count)
     SELECT {_KEY}, count(*) FROM (SELECT day, brand_id, survey_id, touchpoint_id, channel, language, t.tier, outcome,
-           CASE WHEN outcome IN ('skipped', 'partial') THEN reason ELSE '' END AS reason FROM (
+           CASE WHEN outcome IN ('skipped', 'partial', 'break_off') THEN reason ELSE '' END AS reason FROM (
         SELECT (i.created_at AT TIME ZONE b.zone)::date AS day, b.id AS brand_id, i.survey_id,
                coalesce(i.touchpoint_id, 0) AS touchpoint_id, i.channel, i.language,
                coalesce(nullif(c.tier, '*'), '') AS own_tier,
@@ -158,7 +168,8 @@ _COUNT: Final = text(f"""
                     WHEN i.state = 'revoked' THEN 'revoked'
                     WHEN i.state = 'waiting' THEN 'waiting'
                     WHEN m.state IN ('bounced', 'dropped', 'failed', 'suppressed') THEN 'bounced'
-                    WHEN i.partial <> '{{}}' THEN 'partial'
+                    WHEN i.partial <> '{{}}' AND i.half_answered THEN 'partial'
+                    WHEN i.partial <> '{{}}' THEN 'break_off'
                     ELSE 'silent' END AS outcome,
                CASE WHEN i.state = 'skipped' THEN 'looked_again'
                     WHEN i.partial <> '{{}}' OR r.state = 'partial' THEN coalesce((

@@ -203,7 +203,7 @@ def keep_partial(opened: Opened, asked: Definition, form: Form, *, now: datetime
         update(_invitation)
         .where(_invitation.c.id == opened.invitation_id, _invitation.c.state.in_(OPEN_STATES))
         .where(_invitation.c.expires_at > now)
-        .values(partial=filled, partial_at=now)
+        .values(partial=filled, partial_at=now, half_answered=is_partial(asked, filled))
         .returning(_invitation.c.id)
     )
     return kept.first() is not None

@@ -41,11 +41,12 @@ def bounced(shop: Shop) -> int:
     return message.id
 
 
-def test_rr1_is_complete_over_complete_partial_not_contacted_and_unknown() -> None:
-    """By hand: 30 / (30 + 5 + 15 + 50) = 0.30; Wilson 0.219 to 0.396."""
-    rate = Rate("email", {"complete": 30, "partial": 5, "bounced": 15, "silent": 50, "waiting": 9, "screened_out": 4})
+def test_rr1_is_complete_over_complete_partial_refused_not_contacted_and_unknown() -> None:
+    """By hand: 30 / (30 + 3 + 2 + 15 + 50) = 0.30, with the three partials 0.33; Wilson 0.219 to 0.396."""
+    counts = {"complete": 30, "partial": 3, "break_off": 2, "bounced": 15, "silent": 50}
+    rate = Rate("email", counts | {"waiting": 9, "screened_out": 4})
 
-    assert (rate.invited, rate.started, rate.rr1) == (100, 35, 0.30)
+    assert (rate.invited, rate.started, rate.rr1, rate.rr2) == (100, 35, 0.30, 0.33)
     assert rate.interval == pytest.approx((0.219, 0.396), abs=0.001)
     assert rate.completion == pytest.approx(30 / 35)
 
@@ -86,6 +87,7 @@ def test_each_invitation_is_counted_once_by_what_became_of_it(shop: Shop) -> Non
     shop.answer([9], invitation_id=partial.id, state=ResponseState.PARTIAL)
     invite(shop, message_id=bounced(shop))
     invite(shop, partial={"nps": 8})
+    invite(shop, partial={"nps": 9}, half_answered=True)
     invite(shop, 2, state=InvitationState.EXPIRED)
     invite(shop, state=InvitationState.WAITING)
     invite(shop, state=InvitationState.REVOKED)
@@ -97,12 +99,13 @@ def test_each_invitation_is_counted_once_by_what_became_of_it(shop: Shop) -> Non
     assert found.together.counts == {
         "complete": 1,
         "partial": 2,
+        "break_off": 1,
         "silent": 3,
         "bounced": 1,
         "waiting": 1,
         "revoked": 1,
     }
-    assert found.together.invited == 7
+    assert found.together.invited == 8
     assert found.skipped == {"looked_again": 1}
 
 

@@ -286,6 +286,7 @@ def test_partial_answers_are_kept_shown_again_and_never_a_response(client: Clien
     kept = db.session.get_one(Invitation, invitation.id)
     assert kept.partial == {"nps": "3", "comment": "Half a thou"}
     assert kept.partial_at is not None
+    assert kept.half_answered
     page = client.get(link(invitation)).text
     assert "Half a thou" in page
     assert 'value="3" required checked' in page
