@@ -114,7 +114,7 @@ _FACE_COLUMNS = tuple(f"brand_{column.key}" for column in _FACE)
 # than PostgreSQL needs to answer it.
 _link, _survey, _place, _brand = (cast(Table, each.__table__) for each in (Invitation, Survey, Touchpoint, Brand))
 _event, _person, _case, _reward = (cast(Table, each.__table__) for each in (Interaction, Customer, Case, Reward))
-_BY_LINK = (
+BY_LINK = (
     select(
         _link.c.id.label("invitation_id"),
         _link.c.public_id,
@@ -156,7 +156,7 @@ _BY_LINK = (
     )
     .where(_link.c.public_id == bindparam("link"))
 )
-_FIND = Prepared(_BY_LINK)
+_FIND = Prepared(BY_LINK)
 _BY_TOUCHPOINT = (
     select(
         Touchpoint.id.label("touchpoint_id"),
@@ -177,7 +177,7 @@ _BY_TOUCHPOINT = (
 def by_link(public_id: str) -> Opened | None:
     """Return what an invitation's link opens, in whatever state it is, in one statement and outside a transaction."""
     found = _FIND.alone(link=public_id)
-    return _opened(found[0]._asdict()) if found else None
+    return of_columns(found[0]._asdict()) if found else None
 
 
 def by_touchpoint(key: str) -> Opened | None:
@@ -186,7 +186,7 @@ def by_touchpoint(key: str) -> Opened | None:
     if row is None or row.version_id is None:
         return None
     nobody = {"invitation_id": None, "public_id": "", "state": InvitationState.SENT, "expires_at": None}
-    return _opened({**row._mapping, **nobody, "channel": "link"})
+    return of_columns({**row._mapping, **nobody, "channel": "link"})
 
 
 def spoken(place: Opened, language: str) -> Opened:
@@ -194,7 +194,7 @@ def spoken(place: Opened, language: str) -> Opened:
     return replace(place, language=language)
 
 
-def _opened(row: dict[str, Any]) -> Opened:
+def of_columns(row: dict[str, Any]) -> Opened:
     """Make it of a row's columns; those of the brand begin with brand_."""
     face = Face(*(row.pop(name) for name in _FACE_COLUMNS))
     return Opened(face=face, zone=row.pop("brand_zone"), **row)

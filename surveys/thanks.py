@@ -5,6 +5,7 @@ Like the survey itself it is made once for each shape that it can have, and fill
 
 from __future__ import annotations
 
+from collections import namedtuple
 from dataclasses import dataclass
 from datetime import datetime
 from functools import lru_cache
@@ -12,7 +13,7 @@ from typing import Any, Final, cast
 
 from flask import render_template
 from markupsafe import escape
-from sqlalchemy import Select, String, Table, bindparam, func, select
+from sqlalchemy import Select, String, Table, bindparam, func, select, true
 from sqlalchemy import cast as sql_cast
 
 from accounts.models import Staff, first_name_of, initials_of
@@ -21,7 +22,7 @@ from core.masking import mask_email
 from core.prepared import Prepared
 from feedback.models import Case, OutcomeCheck, Promise, PromiseState
 from incentives.models import Reward, RewardState
-from surveys import pages, scoring, slots
+from surveys import opened, pages, scoring, slots
 from surveys.models import Invitation, Response
 from surveys.opened import Face, Opened
 
@@ -66,20 +67,20 @@ class Thanks:
         return slots.fill(_pieces(shape), {name: escape(value) for name, value in values.items()})
 
     def _shape(self, language: str, *, has_stop: bool) -> Shape:
-        answer, opened = self.answer, self.opened
+        answer, link = self.answer, self.opened
         is_scored = answer.metric is not None and answer.score is not None
         is_outcome = answer.outcome_check_id is not None
         return Shape(
             language=language,
-            face=opened.face,
+            face=link.face,
             profile=str(scoring.band(answer.metric, answer.score)) if is_scored else None,
             is_outcome=is_outcome,
             wants=answer.contact or "none",
             gift=self._gift,
-            has_customer=opened.customer_id is not None,
-            has_name=bool(opened.first_name),
-            has_phone=bool(opened.phone),
-            has_email=bool(opened.email),
+            has_customer=link.customer_id is not None,
+            has_name=bool(link.first_name),
+            has_phone=bool(link.phone),
+            has_email=bool(link.email),
             has_case=answer.number is not None,
             has_keeper=answer.keeper is not None,
             has_promise=answer.due_at is not None and not is_outcome,
@@ -93,11 +94,11 @@ class Thanks:
         return "waiting" if self.answer.reward in (RewardState.RESERVED, RewardState.ISSUED) else ""
 
     def _who(self) -> dict[str, str]:
-        opened = self.opened
+        link = self.opened
         return {
-            "name": opened.first_name,
-            "phone": pages.masked_phone(opened.phone) if opened.phone else "",
-            "address": mask_email(opened.email) if opened.email else "",
+            "name": link.first_name,
+            "phone": pages.masked_phone(link.phone) if link.phone else "",
+            "address": mask_email(link.email) if link.email else "",
         }
 
     def _case(self, language: str) -> dict[str, str]:
@@ -122,16 +123,20 @@ class Thanks:
         return {"amount": amount, "until": until, "code": answer.code or ""}
 
 
-def of_link(opened: Opened, *, now: datetime) -> Thanks | None:
-    """Return what to say to whoever answered this link; None while nobody has."""
-    found = _BY_LINK.alone(answered=opened.invitation_id)
-    return Thanks(opened, found[0], now) if found else None
+def of_link(public_id: str, *, now: datetime) -> tuple[Opened | None, Thanks | None]:
+    """Return what a link opens, and what to say to whoever answered it (None while nobody has); one statement."""
+    rows = _BY_LINK.alone(link=public_id)
+    if not rows:
+        return None, None
+    link = opened.of_columns(dict(zip(_LINK_NAMES, rows[0], strict=False)))
+    answer: Any = _Said._make(rows[0][len(_LINK_NAMES) :])
+    return link, Thanks(link, answer, now) if answer.answered else None
 
 
-def of_form(opened: Opened, form_key: str, *, now: datetime) -> Thanks | None:
+def of_form(place: Opened, form_key: str, *, now: datetime) -> Thanks | None:
     """The same for an open form, by the key of the form that was sent; there is no customer to tell more."""
     found = _BY_FORM.alone(answered=form_key)
-    return Thanks(opened, found[0], now) if found else None
+    return Thanks(place, found[0], now) if found else None
 
 
 @lru_cache(maxsize=KEPT_PAGES)
@@ -180,6 +185,7 @@ _contact = (
     .lateral("contact")
 )
 _SAID: Select[Any] = select(
+    _answer.c.id.label("answered"),
     _answer.c.metric,
     _answer.c.score,
     _answer.c.outcome_check_id,
@@ -201,5 +207,13 @@ _SAID: Select[Any] = select(
     .outerjoin(_staff, _staff.c.id == _case.c.assignee_id)
     .outerjoin(_contact, _case.c.id.is_not(None))
 )
-_BY_LINK: Final = Prepared(_SAID.where(_answer.c.invitation_id == bindparam("answered")))
+_Said = namedtuple("_Said", [column.key for column in _SAID.selected_columns])  # type: ignore[misc]
+_found = opened.BY_LINK.subquery("found")
+_LINK_NAMES: Final = tuple(column.key for column in _found.c)
+_said = _SAID.where(_answer.c.invitation_id == _found.c.invitation_id).lateral("said")
+_BY_LINK: Final = Prepared(
+    select(*_found.c, *(column.label(f"said_{column.key}") for column in _said.c)).select_from(
+        _found.outerjoin(_said, true())
+    )
+)
 _BY_FORM: Final = Prepared(_SAID.where(_answer.c.form_key == bindparam("answered")))

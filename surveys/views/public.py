@@ -104,8 +104,8 @@ def partial(token: str) -> AnyResponse:
 @access.link
 def thank_you(token: str) -> AnyResponse | str:
     """Say what happens next, by whom and by when; the same after a reload or a second visit."""
-    link = _find(token)
-    said = thanks.of_link(link, now=clock.now())
+    found, said = thanks.of_link(tokens.read("survey", token), now=clock.now())
+    link = _known(found)
     if said is None:
         return redirect(url_for("surveys.survey", token=token), 303)
     return said.page(path=f"/s/{token}/thanks", language=_speak(link), stop_href=_stop_href(link))
@@ -113,7 +113,10 @@ def thank_you(token: str) -> AnyResponse | str:
 
 def _find(token: str) -> Opened:
     """Return what a link opens. Raises NotFound for what we never signed, CustomerErased for whom we know no more."""
-    link = opened.by_link(tokens.read("survey", token))
+    return _known(opened.by_link(tokens.read("survey", token)))
+
+
+def _known(link: Opened | None) -> Opened:
     if link is None:
         raise NotFound
     if link.erased_at is not None:
