@@ -5,14 +5,16 @@ from __future__ import annotations
 import re
 import secrets
 import time
+from collections.abc import Iterable
 from datetime import date, datetime
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, cast
 
 from flask import Flask
 from flask_migrate import Migrate
 from flask_sqlalchemy import SQLAlchemy
 from sqlalchemy import (
     BigInteger,
+    ColumnElement,
     Date,
     DateTime,
     Identity,
@@ -20,6 +22,7 @@ from sqlalchemy import (
     Text,
     TypeDecorator,
     event,
+    literal_column,
 )
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.engine import Dialect, Engine
@@ -122,6 +125,15 @@ def _check_rested(engine: Engine) -> None:
             engine.dialect.do_ping(connection)
         except engine.dialect.loaded_dbapi.Error as error:
             raise DisconnectionError from error
+
+
+def written(column: Any, values: Iterable[str]) -> ColumnElement[bool]:
+    """Return the condition that a column has one of our own constants, which then stand in the statement itself.
+
+    A partial index is used only where the statement says what the index says: as parameters, PostgreSQL knows the
+    values too late for a plan that it keeps. For a boolean, `~column` says it; `IS false` is something else to it.
+    """
+    return cast("ColumnElement[bool]", column.in_([literal_column(f"'{value}'") for value in values]))
 
 
 def is_under_way() -> bool:

@@ -305,10 +305,11 @@ def claim(queue: str, *, now: datetime, limit: int = BATCH) -> dict[str, list[It
         .order_by(Work.due_at)
         .limit(limit)
         .with_for_update(skip_locked=True)
+        .cte("due")  # runs once; a subquery may run again for each row, and then find more than the limit
     )
     rows = db.session.execute(
         update(Work)
-        .where(Work.id.in_(due.scalar_subquery()))
+        .where(Work.id.in_(select(due.c.id)))
         .values(leased_until=now + LEASE, fence=Work.fence + 1)
         .returning(Work.id, Work.handler, Work.ids, Work.attempts, Work.fence)
         .execution_options(synchronize_session=False)
@@ -477,8 +478,8 @@ def lost_key(thing_id: int, now: datetime) -> str:
 
 def forget_done(*, before: datetime, limit: int = 5000) -> int:
     """Delete up to `limit` rows completed before a moment; the caller commits and calls again while rows go."""
-    old = select(Work.id).where(Work.done_at < before).limit(limit)
-    return _changed(delete(Work).where(Work.id.in_(old.scalar_subquery())))
+    old = select(Work.id).where(Work.done_at < before).limit(limit).cte("old").prefix_with("MATERIALIZED")
+    return _changed(delete(Work).where(Work.id.in_(select(old.c.id))))
 
 
 def revive(work_id: int, *, now: datetime) -> bool:

@@ -188,10 +188,11 @@ def mark_breached(*, now: datetime, limit: int = 500) -> int:
         .order_by(_clock.c.due_at)
         .limit(limit)
         .with_for_update(skip_locked=True)
+        .cte("late")  # runs once; a subquery may run again for each row, and then find more than the limit
     )
     marked = (
         update(_clock)
-        .where(_clock.c.id.in_(late.scalar_subquery()))
+        .where(_clock.c.id.in_(select(late.c.id)))
         .values(breached_at=_clock.c.due_at)
         .returning(_clock.c.id, _clock.c.case_id, _clock.c.kind, _clock.c.due_at)
     )

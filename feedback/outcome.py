@@ -10,7 +10,7 @@ from sqlalchemy import select
 
 from core import outbox
 from core.config import Config
-from core.db import db
+from core.db import db, written
 from core.errors import NotFound
 from customers.scales import Band, band
 from feedback import clocks, policies
@@ -55,7 +55,7 @@ def request(case: Case, *, because: str, due_at: datetime, now: datetime) -> Out
 
 def ask_lost(*, now: datetime, limit: int = 200) -> int:
     """Put the work of up to `limit` checks again that are due and have none; return how many. The caller commits."""
-    due = (OutcomeCheck.state == OutcomeState.PENDING) & (OutcomeCheck.due_at < now - outbox.LOST_AFTER)
+    due = written(OutcomeCheck.state, [OutcomeState.PENDING]) & (OutcomeCheck.due_at < now - outbox.LOST_AFTER)
     lost = select(OutcomeCheck.id).where(due, outbox.has_none("outcome.ask", "check_id", OutcomeCheck.id))
     ids = db.session.scalars(lost.limit(limit)).all()
     outbox.later_many("outcome.ask", [(outbox.lost_key(id, now), {"check_id": id}) for id in ids], due_at=now)

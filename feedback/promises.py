@@ -11,7 +11,7 @@ from sqlalchemy import select, update
 
 from accounts.models import Staff
 from core import working_time
-from core.db import db, is_public_id
+from core.db import db, is_public_id, written
 from core.errors import Conflict, NotFound, Refusal
 from feedback import reopening
 from feedback.actors import RULE, By, actor_of
@@ -171,7 +171,7 @@ def break_overdue(*, now: datetime, limit: int = 200) -> int:
     Each raises its case; one that is resolved or closed opens again. Cases that somebody works on this moment are left
     for the next time.
     """
-    overdue = select(Promise.case_id).where(Promise.state == PromiseState.OPEN, Promise.due_at < now)
+    overdue = select(Promise.case_id).where(written(Promise.state, [PromiseState.OPEN]), Promise.due_at < now)
     ids = db.session.scalars(overdue.order_by(Promise.due_at).limit(limit)).all()
     if not ids:
         return 0

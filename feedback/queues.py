@@ -16,7 +16,7 @@ from sqlalchemy.orm import aliased, contains_eager
 from accounts import visibility
 from accounts.models import SavedView, Staff, Team
 from core import working_time
-from core.db import db
+from core.db import db, written
 from customers.models import Customer, Touchpoint
 from customers.scales import SCALES, Band, Metric, band
 from feedback.models import OPEN_STATES, Case, CaseState
@@ -48,7 +48,7 @@ SCORES: Final[Mapping[str, LazyString]] = {
     Band.POSITIVE: _l("Promoters"),
     "complaint": _l("Complaints"),
 }
-_on_desk = and_(Case.state.in_(OPEN_STATES), Case.off_desk.is_(False))
+_on_desk = and_(written(Case.state, OPEN_STATES), ~Case.off_desk)
 
 
 @dataclass(frozen=True)
@@ -247,7 +247,8 @@ def choices(staff: Staff) -> tuple[list[str], list[str]]:
     """Return the tiers and the languages among the open cases (the first thousand), for the filters; one statement."""
     every: Any = select(Customer.tier, Case.language).select_from(Case)
     query = visibility.visible_to(staff, every, Case.brand_id)
-    some = query.outerjoin(Customer, Customer.id == Case.customer_id).where(_on_desk).limit(CHOICES_FROM).subquery()
+    query = query.outerjoin(Customer, Customer.id == Case.customer_id).where(_on_desk)
+    some = query.order_by(Case.due_at).limit(CHOICES_FROM).subquery()
     rows = db.session.execute(select(some.c.tier, some.c.language).distinct()).all()
     return sorted({row.tier for row in rows if row.tier}), sorted({row.language for row in rows})
 
@@ -272,7 +273,8 @@ def save_view(name: str, filters: Filters, *, by: Staff, shared: bool) -> SavedV
 
 
 def _capped(query: Select[Any]) -> Any:
-    some = query.with_only_columns(Case.id).limit(CAP + 1).subquery()
+    """Count up to CAP, along the list's index: in no order, a sequential scan seems to find enough of them sooner."""
+    some = query.with_only_columns(Case.id).order_by(Case.due_at).limit(CAP + 1).subquery()
     return select(func.count()).select_from(some).scalar_subquery()
 
 
@@ -283,7 +285,7 @@ def _selected(staff: Staff, filters: Filters, now: datetime) -> Select[Any]:
 
 def _queue(name: str, staff: Staff, now: datetime) -> ColumnElement[bool]:
     if name == "verify":
-        return and_(Case.state == CaseState.RESOLVED, Case.off_desk.is_(False))
+        return and_(written(Case.state, [CaseState.RESOLVED]), ~Case.off_desk)
     narrower: dict[str, ColumnElement[bool]] = {
         "first-contact": and_(Case.state == CaseState.OPEN, Case.first_contact_at.is_(None)),
         "call-back": and_(

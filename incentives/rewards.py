@@ -18,7 +18,7 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import joinedload
 
 from core import events, i18n, outbox
-from core.db import Moment, db, new_public_id
+from core.db import Moment, db, new_public_id, written
 from core.errors import Conflict
 from customers.customers import remaining
 from customers.models import Customer
@@ -103,7 +103,7 @@ def release_expired(now: datetime) -> int:
     """Give back up to 500 reservations whose time is over; return how many. The caller commits and goes on at 500."""
     expired = db.session.scalars(
         select(Reward)
-        .where(Reward.state == RewardState.RESERVED, Reward.reserved_until <= now)
+        .where(written(Reward.state, [RewardState.RESERVED]), Reward.reserved_until <= now)
         .order_by(Reward.reserved_until)
         .limit(EXPIRING_AT_ONCE)
         .options(joinedload(Reward.programme))

@@ -16,7 +16,7 @@ from sqlalchemy import func, lateral, literal, select, true
 from accounts import visibility
 from accounts.models import Staff
 from core import events, formats, i18n
-from core.db import db
+from core.db import db, written
 from core.events import Event
 from core.working_time import local_moment
 from customers.models import Customer
@@ -241,17 +241,22 @@ def team(me: Staff) -> Team:
     """Return who works on cases, with how many each has open; three statements, each count capped."""
     people = assignments.candidates(visibility.brand_of(me), limit=40)
     known = {each.id: each for each in people if DESK_ROLES & set(each.role_names)}
-    on_desk = (Case.state.in_(OPEN_STATES), Case.off_desk.is_(False))
+    on_desk = (written(Case.state, OPEN_STATES), ~Case.off_desk)
     theirs = lateral(
         select(func.count().label("open")).select_from(
-            select(literal(1)).where(Case.assignee_id == Staff.id, *on_desk).limit(CAP + 1).correlate(Staff).subquery()
+            select(literal(1))
+            .where(Case.assignee_id == Staff.id, *on_desk)
+            .order_by(Case.due_at)
+            .limit(CAP + 1)
+            .correlate(Staff)
+            .subquery()
         )
     )
     found = db.session.execute(select(Staff.id, theirs.c.open).join(theirs, true()).where(Staff.id.in_(known)))
     loads = [Load(known[staff_id], count, staff_id == me.id) for staff_id, count in found]
     loads.sort(key=lambda load: (load.share, load.staff.name))
     nobodys: Any = select(Case.id).where(Case.assignee_id.is_(None), *on_desk)
-    capped = visibility.visible_to(me, nobodys, Case.brand_id).limit(CAP + 1).subquery()
+    capped = visibility.visible_to(me, nobodys, Case.brand_id).order_by(Case.due_at).limit(CAP + 1).subquery()
     return Team(loads, db.session.scalar(select(func.count()).select_from(capped)) or 0)
 
 

@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from sqlalchemy import Select, func, or_, select
 
-from core.db import db
+from core.db import db, written
 from core.outbox import Work
 from notifications.models import Message, State
 
@@ -34,12 +34,12 @@ def troubles(*, now: datetime) -> Troubles:
     """Return what needs a look in one statement, each count by its own partial index and capped."""
     late = now - LATE_AFTER
     waiting = (Work.done_at.is_(None), Work.dead_at.is_(None))
-    unsent = (Message.state.in_((State.CREATED, State.SENDING)), Message.state_at < late)
+    unsent = (written(Message.state, (State.CREATED, State.SENDING)), Message.state_at < late)
     wanted: tuple[Select[Any], ...] = (
         select(Work.id).where(Work.dead_at.is_not(None)),
         select(Work.id).where(*waiting, or_(Work.attempts > 0, Work.due_at < late)),
         select(Message.id).where(*unsent),
-        select(Message.id).where(Message.state == State.UNCERTAIN),
+        select(Message.id).where(written(Message.state, [State.UNCERTAIN])),
     )
     return Troubles(*db.session.execute(select(*map(_capped, wanted))).one())
 

@@ -29,7 +29,7 @@ from sqlalchemy.orm import joinedload
 
 from core import clock, outbox
 from core.config import Config, Environment
-from core.db import db
+from core.db import db, written
 from core.inserting import among
 from notifications import batching, suppression
 from notifications.kinds import KINDS
@@ -80,7 +80,7 @@ def trouble() -> str | None:
     config: Config = current_app.extensions["config"]
     if config.environment is Environment.PRODUCTION and not config.sendgrid_api_key:
         return _("No mail provider is set up: messages stay here. Set SENDGRID_API_KEY.")
-    held = select(Message.failure).where(Message.state == State.CREATED, Message.failure.is_not(None))
+    held = select(Message.failure).where(written(Message.state, [State.CREATED]), Message.failure.is_not(None))
     reasons = set(db.session.scalars(held.limit(100)))
     if "configuration" in reasons:
         return _("The mail provider refuses us: messages wait. Check its key and the sender's address.")
@@ -274,8 +274,8 @@ def _office() -> Office:
 
 def settle_stuck(*, now: datetime) -> int:
     """Move on what waits for something that will not come; return how many messages moved. The caller commits."""
-    lost = (Message.state == State.SENDING) & (Message.state_at < now - LOST_CLAIM)
-    silent = (Message.state == State.UNCERTAIN) & (Message.state_at < now - EVENT_WAIT)
+    lost = written(Message.state, [State.SENDING]) & (Message.state_at < now - LOST_CLAIM)
+    silent = written(Message.state, [State.UNCERTAIN]) & (Message.state_at < now - EVENT_WAIT)
     query = select(Message.id, Message.state, Message.repeated_at).where(lost | silent).order_by(Message.id)
     rows = db.session.execute(query.limit(SETTLED_AT_ONCE).with_for_update(skip_locked=True)).all()
     claims = [row.id for row in rows if row.state == State.SENDING]
@@ -295,7 +295,7 @@ def settle_stuck(*, now: datetime) -> int:
 
 def send_lost(*, now: datetime) -> int:
     """Put the work of messages again that wait past their time without any; return how many. The caller commits."""
-    waiting = (Message.state == State.CREATED) & (Message.state_at < now - outbox.LOST_AFTER)
+    waiting = written(Message.state, [State.CREATED]) & (Message.state_at < now - outbox.LOST_AFTER)
     lost = select(Message.id).where(waiting, outbox.has_none(SEND, "message_id", Message.id)).limit(SETTLED_AT_ONCE)
     ids = db.session.scalars(lost).all()
     outbox.later_many(SEND, [(outbox.lost_key(id, now), {"message_id": id}) for id in ids], due_at=now)

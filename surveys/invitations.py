@@ -18,7 +18,7 @@ from sqlalchemy.orm import joinedload
 from sqlalchemy.orm.util import identity_key
 
 from core import outbox
-from core.db import db, new_public_id
+from core.db import db, new_public_id, written
 from core.i18n import DEFAULT, known_code
 from core.inserting import among, insert_all, insert_many
 from core.outbox import Item
@@ -412,7 +412,7 @@ def send_lost(*, now: datetime, limit: int = EXPIRE_BATCH) -> int:
     """Put the work of up to `limit` invitations again that wait past their time without any; the caller commits."""
     lost = (
         select(Invitation.id)
-        .where(Invitation.state == InvitationState.WAITING, Invitation.send_at < now - outbox.LOST_AFTER)
+        .where(written(Invitation.state, [InvitationState.WAITING]), Invitation.send_at < now - outbox.LOST_AFTER)
         .where(outbox.has_none("invitation.send", "invitation_id", Invitation.id))
         .order_by(Invitation.send_at)
         .limit(limit)
@@ -430,15 +430,16 @@ def expire(now: datetime, *, limit: int = EXPIRE_BATCH) -> int:
     """End up to `limit` links whose time is over, release what they reserved, return how many. The caller commits."""
     over = (
         select(Invitation.id)
-        .where(Invitation.state.in_(ANSWERABLE), Invitation.expires_at <= now)
+        .where(written(Invitation.state, ANSWERABLE), Invitation.expires_at <= now)
         .order_by(Invitation.expires_at)
         .limit(limit)
         .with_for_update(skip_locked=True)
+        .cte("over")  # runs once; a subquery may run again for each row, and then find more than the limit
     )
     ended = (
         db.session.execute(
             update(Invitation)
-            .where(Invitation.id.in_(over.scalar_subquery()))
+            .where(Invitation.id.in_(select(over.c.id)))
             .values(state=InvitationState.EXPIRED)
             .returning(Invitation.reward_id)
             .execution_options(synchronize_session=False)

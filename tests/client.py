@@ -2,6 +2,7 @@
 
 import contextvars
 import hashlib
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -107,6 +108,28 @@ class Queries(list[str]):
     @property
     def count(self) -> int:
         return len(self)
+
+
+def kept_plan(statement: str) -> str:
+    """Return the plan by which PostgreSQL would run a statement for whatever parameters, indexes before everything.
+
+    `statement` is one that was counted. It is the plan of a prepared statement, made before its values are known.
+    """
+    numbers: dict[str, int] = {}
+
+    def number(match: re.Match[str]) -> str:
+        return f"${numbers.setdefault(match[1], len(numbers) + 1)}"
+
+    numbered = re.sub(r"%\((\w+)\)s", number, statement).replace("%%", "%")
+    values = f"({', '.join(['NULL'] * len(numbers))})" if numbers else ""
+    with db.session.connection().connection.cursor() as cursor:
+        cursor.execute("SET LOCAL plan_cache_mode = force_generic_plan")
+        cursor.execute("SET LOCAL enable_seqscan = off")
+        cursor.execute(f"PREPARE kept AS {numbered}")
+        cursor.execute(f"EXPLAIN EXECUTE kept{values}")
+        plan = "\n".join(row[0] for row in cursor.fetchall())
+        cursor.execute("DEALLOCATE kept")
+    return plan
 
 
 @contextmanager

@@ -15,7 +15,7 @@ from customers.models import Brand
 from feedback import assignments, entries, queues
 from feedback.models import Case, SlaPolicy
 from feedback.queues import Filters, Place
-from tests.client import Client, count_queries
+from tests.client import Client, count_queries, kept_plan
 from tests.factories import make_brand, make_case, make_customer, make_staff, make_team, make_touchpoint
 from tests.feedback.conftest import HOUR, MONDAY_9
 
@@ -47,6 +47,24 @@ def test_cases_stand_under_the_time_they_are_due(client: Client, brand: Brand, a
     ]
     assert order == sorted(order)
     assert "3 open. 1 overdue, 1 due in the next two hours." in page
+
+
+def test_the_list_and_every_count_follow_the_index_of_the_desk(client: Client, brand: Brand, alice: Staff) -> None:
+    """However many cases are closed: PostgreSQL takes a partial index only for what the statement itself says."""
+    make_case(brand)
+    client.sign_in(alice)
+    db.session.commit()
+    client.get("/desk")
+    with count_queries() as queries:
+        client.get("/desk")
+
+    asked = [statement for statement in queries if 'FROM "case"' in statement or 'JOIN "case"' in statement]
+    plans = [kept_plan(statement) for statement in asked]
+
+    assert len(plans) >= 3
+    for statement, plan in zip(asked, plans, strict=True):
+        assert "ix_case_desk" in plan, statement
+        assert 'Seq Scan on "case"' not in plan, statement
 
 
 @pytest.mark.parametrize("query", ["", "?queue=verify", "?group=owner", "?group=touchpoint&score=negative&owner=none"])

@@ -204,7 +204,7 @@ def test_a_wholly_bad_batch_does_not_call_for_ever(vendor: Vendor, transport: Se
 
     outcomes = transport.send(a_batch(*(an_envelope(place) for place in range(400))))
 
-    assert vendor.requests == sendgrid.MOST_CALLS_PER_BATCH
+    assert 50 < vendor.requests <= sendgrid.MOST_CALLS_PER_BATCH
     assert sum(failure(each).permanent for each in outcomes) > 50
     assert not any(failure(each).uncertain for each in outcomes)
 
