@@ -49,14 +49,19 @@ class Priority(StrEnum):
     NORMAL = "normal"
 
 
+ON_DESK = text("state IN ('open','recovery','waiting') AND NOT off_desk")
+
+
 class Case(Model):
     __tablename__ = "case"
     __table_args__ = (
+        Index("ix_case_desk", "due_at", "id", postgresql_where=ON_DESK),
+        Index("ix_case_team", "team_id", "due_at", postgresql_where=ON_DESK),
+        Index("ix_case_waiting", "due_at", postgresql_where=text("state = 'waiting' AND NOT off_desk")),
         Index(
-            "ix_case_desk",
+            "ix_case_unreached",
             "due_at",
-            "id",
-            postgresql_where=text("state IN ('open','recovery','waiting') AND NOT off_desk"),
+            postgresql_where=text("state = 'open' AND first_contact_at IS NULL AND NOT off_desk"),
         ),
         Index(
             "ix_case_assignee",

@@ -49,7 +49,7 @@ def test_cases_stand_under_the_time_they_are_due(client: Client, brand: Brand, a
     assert "3 open. 1 overdue, 1 due in the next two hours." in page
 
 
-def test_the_list_and_every_count_follow_the_index_of_the_desk(client: Client, brand: Brand, alice: Staff) -> None:
+def test_the_list_and_every_count_follow_the_indexes_of_the_desk(client: Client, brand: Brand, alice: Staff) -> None:
     """However many cases are closed: PostgreSQL takes a partial index only for what the statement itself says."""
     make_case(brand)
     client.sign_in(alice)
