@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from flask import Flask
 
-from cli import customers
+from cli import customers, insights
 from cli.clock import clock
 from cli.imports import import_
 from cli.worker import worker
@@ -16,3 +16,4 @@ def init_app(app: Flask) -> None:
     app.cli.add_command(clock)
     app.cli.add_command(import_)
     app.cli.add_command(customers.group)
+    app.cli.add_command(insights.group)

@@ -12,7 +12,7 @@ from wtforms.validators import StopValidation
 from wtforms.widgets import CheckboxInput, ListWidget
 
 from core import formats
-from core.money import BadAmount, parse_amount
+from core.money import BadAmount, UnknownCurrency, parse_amount
 
 GROUPS = ("RadioField", "SelectMultipleField", "CheckboxesField")
 
@@ -43,6 +43,8 @@ class MoneyField(StringField):
             self.data = parse_amount(self.typed, _currency_of(form), get_locale() or "en").amount_minor
         except BadAmount as bad:
             raise StopValidation(str(bad)) from bad
+        except UnknownCurrency:  # its own field says so
+            return
 
     def _value(self) -> str:
         if self.raw_data:

@@ -132,7 +132,7 @@ def joint_value(kept: Customer, gone: Customer) -> tuple[int, str | None]:
     if gone.value_currency == currency:
         return kept.value_minor + gone.value_minor, currency
     in_ours = select(func.coalesce(func.sum(Interaction.value_minor), 0)).where(
-        Interaction.customer_id == gone.id, Interaction.currency == currency
+        Interaction.customer_id == gone.id, Interaction.currency == currency, Interaction.status == "completed"
     )
     return kept.value_minor + int(db.session.scalar(in_ours) or 0), currency
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, exists, func, not_, or_, select
+from sqlalchemy import BigInteger, ColumnElement, Select, column, exists, func, not_, or_, select, table
 
 from accounts.models import Staff
 from accounts.visibility import brand_of
@@ -12,18 +13,35 @@ from core.db import db, is_public_id
 from customers.models import Customer, Interaction, Touchpoint
 from feedback.models import Case
 
+# Answers are kept by surveys, which lies above: of them only these two columns are asked for here.
+_answer = table("response", column("customer_id", BigInteger), column("brand_id", BigInteger))
+
 
 def by(staff: Staff) -> Select[Customer]:
     """Return the statement of customers this person may see."""
     query = select(Customer).where(Customer.merged_into_id.is_(None))
     brand_id = brand_of(staff)
-    return query if brand_id is None else query.where(Customer.id.in_(met(brand_id)))
+    return query if brand_id is None else query.where(met(brand_id))
 
 
-def met(brand_id: int) -> Select[Any]:
-    """Return the ids of customers who met a brand, or have a case with it."""
-    met = select(Interaction.customer_id).join(Touchpoint).where(Touchpoint.brand_id == brand_id)
-    return met.union(select(Case.customer_id).where(Case.brand_id == brand_id)).subquery().select()
+def met(brand_id: int) -> ColumnElement[bool]:
+    """Return the condition that a customer met a brand: by an interaction, an answer or a case."""
+    return or_(*_meetings(lambda column: column == brand_id))
+
+
+def met_others(brand_id: int) -> ColumnElement[bool]:
+    """Return the condition that a customer met any other brand than this one."""
+    return or_(*_meetings(lambda column: column != brand_id))
+
+
+def _meetings(of_brand: Callable[[Any], ColumnElement[bool]]) -> list[ColumnElement[bool]]:
+    """Each is looked up for one customer, by its index: a list of all whom a brand ever met grows with the shop."""
+    places = select(Touchpoint.id).where(of_brand(Touchpoint.brand_id))
+    return [
+        exists().where(Interaction.customer_id == Customer.id, Interaction.touchpoint_id.in_(places)),
+        exists().where(Case.customer_id == Customer.id, of_brand(Case.brand_id)),
+        exists().where(_answer.c.customer_id == Customer.id, of_brand(_answer.c.brand_id)),
+    ]
 
 
 def by_public_id(public_id: str, *, staff: Staff) -> Customer | None:
@@ -53,6 +71,4 @@ def _to_open_for(staff: Staff) -> Select[Customer]:
     brand_id = brand_of(staff)
     if brand_id is None:
         return query
-    interactions = exists().where(Interaction.customer_id == Customer.id)
-    cases = exists().where(Case.customer_id == Customer.id)
-    return query.where(or_(Customer.id.in_(met(brand_id)), not_(or_(interactions, cases))))
+    return query.where(or_(met(brand_id), not_(met_others(brand_id))))

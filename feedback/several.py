@@ -125,7 +125,7 @@ def plan(cases: Sequence[Case], when: Appointment | None, because: str, *, by: B
     if when is not None and when.at <= now:
         raise InThePast(_("That time has passed. Choose one that is still to come."), field="on")
     at = when.at if when else None
-    changed = [case for case in cases if case.is_open]
+    changed = [case for case in cases if case.is_open and case.planned_at != at]
     for case in changed:
         case.planned_at = at
     settle_all(changed, now=now)
@@ -153,18 +153,16 @@ def find_cause(cases: Sequence[Case], cause: RootCause, *, by: By, now: datetime
 
 def categorise(cases: Sequence[Case], category: Category, *, by: By, now: datetime) -> list[Told]:
     """Say what the complaints are about; a case that no complaint opened has no category."""
-    filed = (
-        update(Complaint)
-        .where(Complaint.case_id == among([case.id for case in cases]))
-        .values(category=category.key)
-        .returning(Complaint.case_id)
-    )
-    ids = set(db.session.scalars(filed, execution_options={"synchronize_session": False}))
-    with_complaint = [case for case in cases if case.id in ids]
-    _record(with_complaint, "complaint.categorised", lambda case: {"category": category.id}, by=by, now=now)
+    theirs = Complaint.case_id == among([case.id for case in cases])
+    known = db.session.execute(select(Complaint.case_id, Complaint.category).where(theirs))
+    before = {row.case_id: row.category for row in known}
+    changed = [case for case in cases if case.id in before and before[case.id] != category.key]
+    filed = update(Complaint).where(Complaint.case_id == among([case.id for case in changed]))
+    db.session.execute(filed.values(category=category.key), execution_options={"synchronize_session": False})
+    _record(changed, "complaint.categorised", lambda case: {"category": category.id}, by=by, now=now)
     none = _("No complaint opened it, so it has no category.")
     return [
-        _told(case, None if case.id in ids else none, _("Filed under “%(name)s”.", name=category.name))
+        _told(case, None if case.id in before else none, _("Filed under “%(name)s”.", name=category.name))
         for case in cases
     ]
 

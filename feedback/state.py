@@ -59,10 +59,11 @@ def settle_all(cases: Sequence[Case], *, now: datetime) -> None:
 
 
 def _set_due(case: Case, first: Any, now: datetime) -> None:
-    if first is not None:
+    if case.state == CaseState.WAITING and (first is None or first.act == "planned"):
+        is_sooner = first is not None and first.due_at <= now + FOLLOW_UP  # a plan does not put off that we ask again
+        case.due_at, case.next_act = (first.due_at, first.act) if is_sooner else (now + FOLLOW_UP, "follow_up")
+    elif first is not None:
         case.due_at, case.next_act = first.due_at, first.act
-    elif case.state == CaseState.WAITING:
-        case.due_at, case.next_act = now + FOLLOW_UP, "follow_up"
     else:
         case.due_at, case.next_act = now, "resolution"
 

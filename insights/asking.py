@@ -138,23 +138,25 @@ def choices(staff: Staff, filters: Filters) -> Choices:
         list(db.session.scalars(visibility.visible_to(staff, brands, Brand.id))),
         sorted({row.channel for row in rows}),
         [*(code for code in LANGUAGES if code in known), *sorted(known - set(LANGUAGES))],
-        tiers(),
+        tiers(brand_id),
     )
 
 
 _TIERS: Final = text("""
     WITH RECURSIVE known AS (
-        SELECT min(tier) AS tier FROM rollup WHERE tier > ''
+        SELECT min(tier) AS tier FROM rollup WHERE tier > '' AND brand_id = coalesce(CAST(:brand AS bigint), brand_id)
         UNION ALL
-        SELECT (SELECT min(tier) FROM rollup WHERE tier > known.tier) FROM known WHERE known.tier IS NOT NULL
+        SELECT (SELECT min(tier) FROM rollup
+                WHERE tier > known.tier AND brand_id = coalesce(CAST(:brand AS bigint), brand_id))
+        FROM known WHERE known.tier IS NOT NULL
     )
     SELECT tier FROM known WHERE tier IS NOT NULL AND tier <> :every ORDER BY tier LIMIT 100
 """)
 
 
-def tiers() -> list[str]:
-    """Return the tiers of which there are answers, at most a hundred: one look into the index for each, no scan."""
-    return list(db.session.scalars(_TIERS, {"every": EVERY_TIER}))
+def tiers(brand_id: int | None = None) -> list[str]:
+    """Return the tiers of which there are answers, of all brands or of one, at most a hundred; no scan of them all."""
+    return list(db.session.scalars(_TIERS, {"every": EVERY_TIER, "brand": brand_id}))
 
 
 def asked(staff: Staff, filters: Filters, offered: Choices) -> Asked:

@@ -105,9 +105,8 @@ def is_all_seen(customer: Customer, staff: Staff) -> bool:
     brand_id = brand_of(staff)
     if brand_id is None:
         return True
-    met = select(Interaction.id).join(Touchpoint).where(Interaction.customer_id == customer.id)
-    cases = select(Case.id).where(Case.customer_id == customer.id, Case.brand_id != brand_id)
-    return not db.session.scalar(select(or_(met.where(Touchpoint.brand_id != brand_id).exists(), cases.exists())))
+    elsewhere = select(Customer.id).where(Customer.id == customer.id, seen.met_others(brand_id))
+    return db.session.scalar(elsewhere) is None
 
 
 def visible(staff: Staff) -> Select[Customer]:
@@ -219,10 +218,7 @@ def _is_seen(customer: Customer, staff: Staff) -> bool:
     brand_id = brand_of(staff)
     if brand_id is None:
         return True
-    return (
-        db.session.scalar(select(Customer.id).where(Customer.id == customer.id, Customer.id.in_(seen.met(brand_id))))
-        is not None
-    )
+    return db.session.scalar(select(Customer.id).where(Customer.id == customer.id, seen.met(brand_id))) is not None
 
 
 def _interactions(customer_id: int, before: datetime | None) -> Iterable[Line]:

@@ -19,7 +19,6 @@ from surveys.models import Survey, SurveyVersion
 from surveys.scoring import Difference, Figure
 
 WINDOW_DAYS: Final = 28
-MOST_CHANGES: Final = 12
 _MOST_POINTS: Final = 27
 
 
@@ -106,8 +105,7 @@ def wording_changes(asked: Asked) -> list[Change]:
         .join(Brand, Brand.id == Survey.brand_id)
         .join(older, and_(older.survey_id == SurveyVersion.survey_id, older.number == SurveyVersion.number - 1))
         .where(day.between(asked.start - timedelta(days=WINDOW_DAYS), asked.end), older.published_at.is_not(None))
-        .order_by(SurveyVersion.published_at.desc())
-        .limit(MOST_CHANGES)
+        .order_by(SurveyVersion.published_at)
     )
     if asked.survey_ids:
         query = query.where(Survey.id.in_(asked.survey_ids))
@@ -117,7 +115,7 @@ def wording_changes(asked: Asked) -> list[Change]:
     declared = wordings.standing([row[5] for row in found])
     return [
         Change(began, name, number, key, survey_id, equivalent=(new_id, asked.metric) in declared)
-        for began, name, key, survey_id, number, new_id, old_id in reversed(found)
+        for began, name, key, survey_id, number, new_id, old_id in found
         if _wording(new_id, asked.metric) != _wording(old_id, asked.metric)
     ]
 

@@ -38,6 +38,7 @@ EXPIRE_BATCH: Final = 500
 INVITED: Final = "invited"
 DELAYED: Final = "delayed"
 SKIPPED: Final = "skipped"
+AGAIN: Final = "decided_again_at"  # in the inputs of what was looked at once more before sending
 STARTED: Final = "started"  # an interaction that was left half-done
 
 
@@ -84,12 +85,18 @@ def _decided(interaction_ids: Collection[int]) -> dict[int, Decision]:
 
 
 def _forget_half_done(interactions: Sequence[Interaction], known: dict[int, Decision]) -> None:
-    """Drop the decisions that skipped, as half-done, what has been completed since."""
+    """Drop the decisions that skipped, as half-done, what has been completed since.
+
+    What was skipped only as it was about to be sent keeps its decision: it has its invitation.
+    """
     done = {each.id for each in interactions if each.status == "completed"}
     stale = [
         decision.id
         for decision in known.values()
-        if decision.interaction_id in done and decision.outcome == SKIPPED and decision.inputs.get("status") == STARTED
+        if decision.interaction_id in done
+        and decision.outcome == SKIPPED
+        and decision.inputs.get("status") == STARTED
+        and AGAIN not in decision.inputs
     ]
     if stale:
         gone = db.session.scalars(delete(Decision).where(Decision.id.in_(stale)).returning(Decision.interaction_id))
@@ -398,7 +405,7 @@ def _note_skipped(skipped: Mapping[int, Reason], *, now: datetime) -> None:
     by_reason: dict[Reason, list[int]] = defaultdict(list)
     for interaction_id, reason in skipped.items():
         by_reason[reason].append(interaction_id)
-    again = {"decided_again_at": now.isoformat()}
+    again = {AGAIN: now.isoformat()}
     for reason, interaction_ids in by_reason.items():
         db.session.execute(
             update(Decision)

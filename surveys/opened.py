@@ -9,14 +9,15 @@ from typing import Any, NamedTuple, cast
 
 from sqlalchemy import Table, bindparam, func, select
 
-from core.db import db
+from core.db import db, written
 from core.prepared import Prepared
 from customers.models import Brand, Customer, Interaction, Touchpoint
 from feedback.models import Case
-from incentives.models import Reward
+from incentives.models import Reward, RewardState
 from surveys.models import Invitation, InvitationRule, InvitationState, Survey
 from surveys.versions import current_id_of
 
+COMING = (RewardState.RESERVED, RewardState.ISSUED)  # a reward that was released is promised no more
 OPEN_STATES = (InvitationState.WAITING, InvitationState.SENT)
 
 
@@ -152,7 +153,7 @@ BY_LINK = (
         .outerjoin(_event, _event.c.id == _link.c.interaction_id)
         .outerjoin(_person, _person.c.id == _link.c.customer_id)
         .outerjoin(_case, _case.c.id == _link.c.case_id)
-        .outerjoin(_reward, _reward.c.id == _link.c.reward_id)
+        .outerjoin(_reward, (_reward.c.id == _link.c.reward_id) & written(_reward.c.state, COMING))
     )
     .where(_link.c.public_id == bindparam("link"))
 )

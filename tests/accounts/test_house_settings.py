@@ -70,6 +70,16 @@ def test_a_brand_changes_with_an_event_that_names_the_fields(client: Client, bos
     )
 
 
+def test_a_currency_that_is_none_is_refused_at_its_field(client: Client, boss: Staff) -> None:
+    brand = make_brand()
+    page = f"/settings/brands/{brand.key}"
+
+    answer = client.post(page, data=fields(client, page) | {"contact_cost": "4.80", "currency": "XXX"})
+
+    assert answer.status_code == 422
+    assert "4.80" in answer.text
+
+
 def test_what_a_contact_costs_is_an_amount_in_the_brand_s_currency(client: Client, boss: Staff) -> None:
     brand = make_brand()
     page = f"/settings/brands/{brand.key}"

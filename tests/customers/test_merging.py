@@ -171,6 +171,7 @@ def test_values_add_up_and_currencies_are_never_mixed(kept: Customer, gone: Cust
     kept.value_minor, kept.value_currency = 1000, "EUR"
     gone.value_minor, gone.value_currency = 500, "CHF"
     make_interaction(None, gone, value_minor=300, currency="EUR")
+    make_interaction(None, gone, value_minor=90_000, currency="EUR", status="started")  # an abandoned basket
     make_interaction(None, gone, value_minor=500, currency="CHF")
 
     merge(kept, gone)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from datetime import timedelta
+from datetime import time, timedelta
 from html import unescape
 
 import pytest
@@ -16,8 +16,9 @@ from core.db import db
 from core.events import Event
 from customers.models import Brand
 from feedback import assignments, clocks, complaints, entries, resolutions, several, trees
-from feedback.models import Case, Category, ClockEvent
+from feedback.models import Case, CaseState, Category, ClockEvent
 from feedback.promises import Appointment
+from feedback.state import FOLLOW_UP
 from tests.client import Client, count_queries
 from tests.factories import make_brand, make_case, make_root_cause, make_staff, make_team
 from tests.feedback.conftest import HOUR
@@ -83,6 +84,32 @@ def test_an_earlier_time_is_due_first_until_the_customer_is_spoken_to(brand: Bra
     assert (case.next_act, case.due_at) == ("planned", soon.at)
     entries.log_call(case, reached=True, minutes=3, body=None, by=ana, now=now + HOUR)
     assert (case.next_act, case.planned_at) == ("resolution", None)
+
+
+def test_the_same_time_again_is_told_once(client: Client, brand: Brand, alice: Staff) -> None:
+    case = make_case(brand)
+    client.sign_in(alice)
+
+    for _ in range(2):
+        page_of(client, [case], "plan", **at_ten(2))
+
+    assert len(events_of("case.planned")) == 1
+
+
+def test_a_plan_does_not_put_off_asking_a_customer_we_wait_for(brand: Brand, ana: Staff) -> None:
+    now = clock.now()
+    case = make_case(brand, wants="none")
+    case.state = CaseState.WAITING
+    clocks.pause(case.id, reason="customer", actor="rule", now=now)
+
+    far, soon = (Appointment((now + timedelta(days=days)).date(), time(10), "UTC") for days in (30, 2))
+
+    several.plan([case], far, "third_party", by=ana, now=now)
+    first = (case.next_act, case.due_at)
+    several.plan([case], soon, "third_party", by=ana, now=now)
+
+    assert first == ("follow_up", now + FOLLOW_UP)
+    assert (case.next_act, case.due_at) == ("planned", soon.at)
 
 
 def test_a_time_can_be_taken_away_again(client: Client, brand: Brand, alice: Staff) -> None:
@@ -156,6 +183,8 @@ def test_complaints_are_filed_under_a_category_and_other_cases_say_why_not(
     db.session.refresh(complaint)
     assert complaint.category == category.key
     assert "No complaint opened it, so it has no category." in page
+    page_of(client, [case], "category", **{"category-one": category.public_id})
+    assert len(events_of("complaint.categorised")) == 1  # a page that is loaded again is told once
 
 
 def test_cases_move_to_a_teams_queue(client: Client, brand: Brand, alice: Staff) -> None:

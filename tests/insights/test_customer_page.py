@@ -12,7 +12,7 @@ from core import clock, events
 from core.db import db, new_public_id
 from customers import consent
 from customers.models import Brand, Customer
-from feedback import complaints, entries, promises
+from feedback import complaints, entries, promises, seen
 from feedback.complaints import ComplaintData
 from feedback.models import Case
 from feedback.promises import Appointment
@@ -20,7 +20,8 @@ from incentives.models import Reward, RewardState
 from insights import record, serving
 from insights.serving import Cost
 from notifications import suppression
-from surveys import invitations
+from surveys import invitations, versions
+from surveys.models import Response
 from surveys.rules import Reason
 from tests.client import Client, count_queries
 from tests.factories import (
@@ -32,6 +33,8 @@ from tests.factories import (
     make_programme,
     make_rule,
     make_staff,
+    make_survey,
+    make_team,
 )
 
 
@@ -44,6 +47,25 @@ def hanna(app: Flask) -> Customer:
 def lead(client: Client) -> Client:
     client.sign_in(make_staff("lead", name="Alice Lind"))
     return client
+
+
+def test_who_only_answered_another_brand_is_not_this_brands_to_see_or_to_open_a_case_for(app: Flask) -> None:
+    """An imported answer has neither interaction nor case: it is a meeting all the same."""
+    own, other = make_brand(), make_brand()
+    bob = make_staff("lead", team=make_team(brand=own))
+    known, shared = make_customer(external_id="NW-1"), make_customer(external_id="NW-2")
+    make_case(own, customer=shared)
+    survey = make_survey(other)
+    for customer in (known, shared):
+        row = {"survey_id": survey.id, "version_id": versions.current(survey.id).id, "brand_id": other.id}
+        row |= {"customer_id": customer.id, "channel": "email", "language": "en", "state": "complete", "answers": {}}
+        db.session.add(Response(**row, scores={}, why=[], answered_at=clock.now(), received_at=clock.now()))
+    db.session.commit()
+
+    assert seen.named("NW-1", staff=bob) is None
+    assert known not in db.session.scalars(record.visible(bob)).all()
+    assert seen.named("NW-2", staff=bob) is shared
+    assert not record.is_all_seen(shared, bob)
 
 
 def look(client: Client, customer: Customer, **more: Any) -> str:

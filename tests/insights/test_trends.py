@@ -44,6 +44,14 @@ def test_a_new_wording_of_the_score_breaks_the_trend(shop: Shop) -> None:
     assert (change.day, change.number, change.survey) == (TODAY - timedelta(days=10), 2, shop.survey.name)
 
 
+def test_many_versions_of_the_same_wording_hide_no_other_one(shop: Shop) -> None:
+    publish(shop, 20, wording="Would you tell a friend about {brand}?")
+    for days_ago in range(19, 5, -1):
+        publish(shop, days_ago, wording=None)
+
+    assert [change.number for change in trends.wording_changes(shop.asked())] == [2]
+
+
 def test_a_version_that_changes_only_a_follow_up_breaks_nothing(shop: Shop) -> None:
     publish(shop, 10, wording=None)
 

@@ -215,6 +215,23 @@ def test_what_was_skipped_half_done_is_decided_anew_once_it_is_completed(rule: I
     assert db.session.scalar(select(func.count()).select_from(Invitation)) == 1
 
 
+def test_what_was_skipped_at_sending_stays_skipped_when_it_is_completed(rule: InvitationRule) -> None:
+    customer = make_customer()
+    basket = make_interaction(rule.touchpoint, customer, status="started")
+    invitations.decide([basket], now=clock.now())
+    case = make_case(rule.touchpoint.brand, customer=customer)
+    db.session.commit()
+    send_due()
+    case.state, case.closed_at = "closed", clock.now()
+    basket.status = "completed"
+    db.session.commit()
+
+    [again] = invitations.decide([basket], now=clock.now())
+
+    assert (again.outcome, again.rule) == ("skipped", Reason.OPEN_CASE)
+    assert db.session.scalar(select(func.count()).select_from(Invitation)) == 1
+
+
 def test_what_was_skipped_when_completed_stays_skipped(rule: InvitationRule) -> None:
     rule.conditions = {"field": "status", "op": "==", "value": "started"}
     order = make_interaction(rule.touchpoint, make_customer())
