@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Any
 
 from flask import Blueprint, current_app, g, redirect, render_template, request, url_for
@@ -13,6 +14,7 @@ from accounts.models import Staff
 from core import access, clock, i18n, tokens
 from core.db import db, new_public_id
 from core.errors import NotFound
+from core.events import Event
 from customers import erasure
 from feedback import cases, entries, files, outcome, public
 from feedback.files import BadFile, Upload
@@ -103,7 +105,9 @@ def _page(case: Case, token: str, form: CustomerReplyForm) -> str:
         brand=case.brand,
         title=public.title(case),
         step=public.next_step(case, promises, now=now),
-        told=public.timeline(case, promises, entries.of(case.id), rewards, now=now),
+        told=public.timeline(
+            case, promises, entries.of(case.id), rewards, said=_said(case), files=_counts(case), now=now
+        ),
         can_decide=case.state != CaseState.CLOSED and case.fixed_at is None,
         form=form,
         most_files=files.MOST_FILES,
@@ -116,6 +120,16 @@ def _page(case: Case, token: str, form: CustomerReplyForm) -> str:
         link_days=current_app.extensions["config"].link_days,
         now=now,
     )
+
+
+def _said(case: Case) -> list[tuple[str, datetime]]:
+    """Return what the customer told by a button, oldest first."""
+    query = select(Event.kind, Event.at).where(Event.case_id == case.id, Event.kind.in_(public.SAID))
+    return [(kind, at) for kind, at in db.session.execute(query.order_by(Event.at, Event.id))]
+
+
+def _counts(case: Case) -> dict[int | None, int]:
+    return {entry_id: len(sent) for entry_id, sent in files.of_case(case.id).items()}
 
 
 def _asked_language() -> dict[str, Any]:
