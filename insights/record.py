@@ -16,12 +16,13 @@ from core.db import db
 from core.errors import NotFound
 from core.events import Event
 from customers.models import Consent, Customer, Interaction, Touchpoint
-from customers.scales import band
+from customers.scales import Profile, band
 from feedback import seen
 from feedback.models import OPEN_STATES, Case, CaseEntry, CaseState, EntryKind, Origin, Promise, PromiseState
 from incentives.models import Reward, RewardState
 from notifications import suppression
 from notifications.models import Message
+from surveys import silence
 from surveys.models import Decision, Invitation, InvitationRule, InvitationState, Response
 from surveys.rules import Reason
 
@@ -209,6 +210,12 @@ def _holds(customer: Customer) -> Reason:
     if Origin.COMPLAINT in origins:
         return Reason.OPEN_COMPLAINT
     return Reason.OPEN_CASE if origins else Reason.INVITED
+
+
+def profile_today(customer: Customer, *, now: datetime) -> str | None:
+    """Return what a customer is today: silent where the last link ran out unanswered, else by the last score."""
+    is_silent = customer.id in silence.silent_among([customer.id], now=now)
+    return str(Profile.SILENT) if is_silent else customer.profile
 
 
 def profile_of(response: Response) -> str:

@@ -15,6 +15,7 @@ from customers import erasure, merging
 from customers.models import Customer
 from insights import comparing, finding, record, serving
 from insights.record_forms import EraseForm
+from surveys import silence
 
 blueprint = Blueprint("records", __name__, url_prefix="/customers")
 FOUND = 20
@@ -76,7 +77,8 @@ def find_other(public_id: str) -> Answer:
     query = record.visible(current_user).where(Customer.erased_at.is_(None), Customer.id != customer.id)
     query = query.where(record.matching(words) if words else comparing.alike(customer))
     found = db.session.scalars(query.order_by(Customer.id.desc()).limit(FOUND)).all()
-    return render_template("insights/merge_find.html", customer=customer, words=words, found=found, now=clock.now())
+    silent = silence.silent_among([each.id for each in found], now=clock.now())
+    return render_template("insights/merge_find.html", customer=customer, words=words, found=found, silent=silent)
 
 
 @blueprint.get("/<public_id>/merge/<other>")
