@@ -157,7 +157,10 @@ def timeline(
 
 def _when(at: datetime, files: int, now: datetime) -> str:
     moment = formats.moment(at, now)
-    return f"{moment} · {_n('with %(num)s file', 'with %(num)s files', files)}" if files else moment
+    if not files:
+        return moment
+    attached = _n("with %(num)s file", "with %(num)s files", files)
+    return f"{moment} · {attached}"
 
 
 def _promise(promise: Promise, case: Case, now: datetime) -> Told:
