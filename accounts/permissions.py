@@ -39,6 +39,7 @@ LEAD: Final = AGENT | {
     "cases.see_all",
     "customers.erase",
     "customers.export",
+    "customers.hand_out",
     "customers.merge",
     "goodwill.approve",
     "insights.export",

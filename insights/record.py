@@ -31,7 +31,14 @@ LED: Final = 50  # records that a reference, or what was merged, leads to
 MARKS: Final = 24  # answers that the drawing shows
 SHOWN: Final = ("all", "interactions", "answers", "cases", "rewards", "messages", "consent")
 SHOWN_OTHERWISE: Final = ("invitation", "outcome_check", "case_reply")  # messages that are lines of their own kind
-CHOICES: Final = ("consent.given", "consent.withdrawn", "customer.merged", "customer.erased", "complaint.confirmed")
+CHOICES: Final = (
+    "consent.given",
+    "consent.withdrawn",
+    "customer.merged",
+    "customer.erased",
+    "customer.handed_out",
+    "complaint.confirmed",
+)
 
 
 @dataclass(frozen=True)

@@ -60,6 +60,7 @@ CHOSEN: Final[Mapping[tuple[str, str], LazyString]] = {
     ("complaint.confirmed", ""): _l("Confirmed the address"),
     ("customer.merged", ""): _l("Another record was merged into this one"),
     ("customer.erased", ""): _l("The record was erased"),
+    ("customer.handed_out", ""): _l("All data was exported"),
 }
 
 

@@ -45,6 +45,7 @@ WHO = {
     "customers.edit": "admin lead agent",
     "customers.erase": "admin lead",
     "customers.export": "admin lead marketer",
+    "customers.hand_out": "admin lead",
     "customers.merge": "admin lead",
     "customers.see": "admin lead agent marketer",
     "desk.see": "admin lead agent",

@@ -1,4 +1,4 @@
-"""What is done to a whole record: erased for good, or merged with another one of the same customer."""
+"""What is done to a whole record: handed out, erased for good, or merged with another one of the same customer."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from core.db import db
 from core.errors import Conflict, Forbidden, NotFound
 from customers import erasure, merging
 from customers.models import Customer
-from insights import comparing, finding, record, serving
+from insights import comparing, finding, handing_out, record, serving
 from insights.record_forms import EraseForm
 from surveys import silence
 
@@ -63,6 +63,25 @@ def _erase_page(customer: Customer, form: EraseForm) -> str:
         given=[cost for cost in serving.cost_to_serve(customer).costs if cost.given_minor],
         live=[case for case in record.cases(customer) if case.is_open],
     )
+
+
+# Handing out
+
+
+@blueprint.post("/<public_id>/data.json")
+@access.needs("customers.hand_out")
+def hand_out(public_id: str) -> Response:
+    """Give all that is kept about a customer as one file, and note who took it."""
+    customer, now = _whole(public_id), clock.now()
+    handing_out.record(customer, by=events.staff_actor(current_user.id), now=now)
+    # Whole before it leaves, so that a fault is an error page and not half a file.
+    content = "".join(handing_out.pieces(customer, now=now)).encode("utf-8", "surrogatepass")
+    db.session.commit()
+    response = Response(content, content_type="application/json")
+    response.headers.set("Content-Disposition", "attachment", filename=f"customer-{customer.public_id}.json")
+    response.headers["Cache-Control"] = "no-store"
+    response.headers["X-Content-Type-Options"] = "nosniff"
+    return response
 
 
 # Merging
