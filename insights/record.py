@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement, Select, func, or_, select, union_all
+from sqlalchemy import ColumnElement, Row, Select, func, or_, select, union_all
 from sqlalchemy.orm import joinedload
 
 from accounts.models import Staff
@@ -18,7 +18,17 @@ from core.events import Event
 from customers.models import Consent, Customer, Interaction, Touchpoint
 from customers.scales import Profile, band
 from feedback import seen
-from feedback.models import OPEN_STATES, Case, CaseEntry, CaseState, EntryKind, Origin, Promise, PromiseState
+from feedback.models import (
+    OPEN_STATES,
+    Case,
+    CaseEntry,
+    CaseState,
+    Complaint,
+    EntryKind,
+    Origin,
+    Promise,
+    PromiseState,
+)
 from incentives.models import Reward, RewardState
 from notifications import suppression
 from notifications.models import Message
@@ -192,6 +202,13 @@ def asking(customer: Customer, *, now: datetime) -> Asking:
     until = last + timedelta(days=days) if last and days else None
     rule = _first_refusal(customer, bool(must_agree), until is not None and until > now)
     return Asking(rule, until if rule is Reason.QUARANTINE else None, last, days or 0)
+
+
+def prefers(customer: Customer) -> Row[str, str | None] | None:
+    """Return how the customer last wanted to be reached, as (way, time of day); None where they never said."""
+    query = select(Case.wants, Complaint.contact_time).outerjoin(Complaint, Complaint.case_id == Case.id)
+    query = query.where(Case.customer_id == customer.id, Case.wants.in_(("phone", "email", "sms")))
+    return db.session.execute(query.order_by(Case.opened_at.desc(), Case.id.desc()).limit(1)).first()
 
 
 def _first_refusal(customer: Customer, must_agree: bool, rests: bool) -> Reason:

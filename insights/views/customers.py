@@ -11,12 +11,14 @@ from flask_babel import lazy_gettext as _l
 from flask_login import current_user
 from werkzeug.wrappers import Response
 
+from accounts.visibility import brand_of
 from core import access, charts, clock, events, formats
 from core.db import db
 from core.errors import NotFound
 from core.frame import Entry
 from customers import consent
 from customers.models import Customer
+from incentives import goodwill
 from insights import record, record_words, serving, words
 from notifications.kinds import KINDS
 from notifications.views.staff import STATES
@@ -85,6 +87,8 @@ def show(public_id: str) -> str | Response:
         totals=record.totals(customer),
         serving=serving.cost_to_serve(customer),
         asking=record.asking(customer, now=now),
+        prefers=record.prefers(customer),
+        goodwill=goodwill.left_this_year(customer, brand_id=brand_of(current_user), now=now),
         now=now,
     )
 
