@@ -286,6 +286,7 @@ def test_the_page_says_how_much_goodwill_is_left_this_year(lead: Client, hanna: 
             Reward(
                 programme=programme, customer=hanna, reason=new_public_id(), state=state, by="rule",
                 amount_minor=amount, currency="EUR", created_at=clock.now(),
+                issued_at=clock.now(),
             )
         )  # fmt: skip
     db.session.commit()
