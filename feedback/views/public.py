@@ -15,7 +15,7 @@ from core import access, clock, i18n, tokens
 from core.db import db, new_public_id
 from core.errors import NotFound
 from core.events import Event
-from customers import erasure
+from customers import brands, erasure
 from feedback import cases, entries, files, outcome, public
 from feedback.files import BadFile, Upload
 from feedback.forms.public import CustomerReplyForm
@@ -23,6 +23,7 @@ from feedback.models import Case, CaseState, Promise
 from incentives.models import Reward
 
 blueprint = Blueprint("case_page", __name__)
+blueprint.register_error_handler(NotFound, brands.offer_person)
 Answer = str | Response | tuple[str, int]
 
 

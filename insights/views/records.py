@@ -68,7 +68,7 @@ def _erase_page(customer: Customer, form: EraseForm) -> str:
 # Handing out
 
 
-@blueprint.post("/<public_id>/data.json")
+@blueprint.post("/<public_id>/data")
 @access.needs("customers.hand_out")
 def hand_out(public_id: str) -> Response:
     """Give all that is kept about a customer as one file, and note who took it."""

@@ -17,7 +17,7 @@ from feedback import assignments, entries, files, outcome, promises
 from feedback.models import Case, CaseEntry
 from feedback.promises import Appointment
 from tests.client import Client, count_queries
-from tests.factories import make_case, make_customer, make_touchpoint
+from tests.factories import make_brand, make_case, make_customer, make_touchpoint
 from tests.feedback.conftest import HOUR
 
 
@@ -221,3 +221,15 @@ def test_a_closed_case_can_still_be_written_to_and_opens_again(client: Client, c
 
     assert "Is it fixed?" not in page
     assert case.state == "recovery"
+
+
+@pytest.mark.parametrize("address", ["/c/abc", "/u/abc", "/u/abc/unsubscribe"])
+def test_a_link_that_was_cut_off_still_offers_the_only_brands_person(client: Client, address: str) -> None:
+    make_brand(name="Northwind Outdoor", phone="0800 555 0142")
+    db.session.commit()
+
+    answer = client.get(address)
+
+    assert answer.status_code == 404
+    assert "Northwind Outdoor" in answer.text
+    assert "tel:08005550142" in answer.text

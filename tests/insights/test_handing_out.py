@@ -36,7 +36,7 @@ ELSEWHERE = {
 
 
 def take(client: Client, customer: Customer) -> dict[str, Any]:
-    answer = client.post(f"/customers/{customer.public_id}/data.json")
+    answer = client.post(f"/customers/{customer.public_id}/data")
     assert answer.status_code == 200
     assert answer.headers["Content-Disposition"].startswith("attachment")
     found: dict[str, Any] = json.loads(answer.text)
@@ -112,7 +112,7 @@ def test_others_can_neither_take_it_nor_see_the_button(client: Client, role: str
     db.session.commit()
     client.sign_in(make_staff(role))
 
-    assert client.post(f"/customers/{hanna.public_id}/data.json").status_code == 403
+    assert client.post(f"/customers/{hanna.public_id}/data").status_code == 403
     assert "Export all data" not in client.get(f"/customers/{hanna.public_id}").text
 
 
@@ -123,7 +123,7 @@ def test_who_sees_one_brand_takes_nothing_of_a_record_with_another(client: Clien
     db.session.commit()
     client.sign_in(make_staff("lead", team=make_team(mine)))
 
-    assert client.post(f"/customers/{hanna.public_id}/data.json").status_code == 403
+    assert client.post(f"/customers/{hanna.public_id}/data").status_code == 403
 
 
 def test_a_customer_of_whom_nothing_is_known_has_a_file_all_the_same(client: Client) -> None:
