@@ -60,6 +60,7 @@ MARKETER: Final = EVERYBODY | {
     "incentives.see",
     "incentives.edit",
     "messages.see",
+    "rules.edit",
     "settings.see",
 }
 ANALYST: Final = EVERYBODY | {"insights.see", "insights.export", "surveys.see", "wordings.declare", "incentives.see"}

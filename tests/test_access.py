@@ -58,6 +58,7 @@ WHO = {
     "insights.export": "admin lead marketer analyst",
     "insights.see": "admin lead agent marketer analyst",
     "messages.see": "admin lead marketer",
+    "rules.edit": "admin marketer",
     "settings.edit": "admin",
     "settings.see": "admin lead marketer",
     "staff.manage": "admin",
