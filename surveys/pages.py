@@ -284,20 +284,13 @@ def _ring(
 ) -> Markup:
     """Return where and by when we would ring."""
     known = int(score) if isinstance(score, str) and score.isdigit() else threshold
-    due = _latest(opened, main, {known, threshold}, now=now)
+    due = expected.first_contact(opened, metric=main.metric if main else None, score=known, now=now)
     phone = Markup('<bdi dir="ltr">%s</bdi>') % masked_phone(opened.phone or "")
     if due is None:
         return Markup("<small>%s</small>") % phone
     # To the minute, as it is shown, so that customers of the same minute share the sentence.
     before, after = _ring_words(language, opened.zone, _minute(due), _minute(now))
     return Markup("<small>%s%s%s</small>") % (before, phone, after)
-
-
-def _latest(opened: Opened, main: Scale | None, scores: set[int | None], *, now: datetime) -> datetime | None:
-    """Return by when we would call, whichever is given: a score can be changed on the page, what it says cannot."""
-    metric = main.metric if main else None
-    dues = [expected.first_contact(opened, metric=metric, score=each, now=now) for each in scores]
-    return max((due for due in dues if due is not None), default=None)
 
 
 @lru_cache(maxsize=KEPT_WORDS)

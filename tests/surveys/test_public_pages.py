@@ -14,8 +14,7 @@ from sqlalchemy import select
 from core import clock, tokens
 from core.db import db, new_public_id
 from customers.models import Brand
-from feedback import policies
-from feedback.models import Case, SlaPolicy
+from feedback.models import Case
 from incentives import rewards
 from surveys.models import Invitation, InvitationState, Response
 from tests.client import Client, count_queries
@@ -390,18 +389,3 @@ def test_only_the_unchanging_parts_are_kept(client: Client, invitation: Invitati
 
 def test_the_public_style_sheet_is_what_the_page_names() -> None:
     assert Path("static/css/public.css").stat().st_size <= 8 * 1024 + 200
-
-
-def test_what_the_page_promises_holds_whichever_unhappy_score_is_sent(client: Client, invitation: Invitation) -> None:
-    hours = {"first_contact_minutes": 30, "next_response_minutes": 60, "resolution_minutes": 600}
-    worst = {"field": "score", "op": "<=", "value": 1}
-    db.session.add(SlaPolicy(name="The worst first", position=0, conditions=worst, **hours))
-    db.session.commit()
-    policies.forget()
-
-    def by_when(query: str) -> str:
-        found = re.search(r"</bdi>(?:</small>)?,? by ([^<]+)<", client.get(f"{link(invitation)}{query}").text)
-        assert found is not None
-        return found[1]
-
-    assert by_when("?score=0") == by_when("?score=5") == by_when("")
