@@ -39,6 +39,7 @@ LEAD: Final = AGENT | {
     "cases.see_all",
     "customers.erase",
     "customers.export",
+    "customers.hand_out",
     "customers.merge",
     "goodwill.approve",
     "insights.export",
@@ -59,6 +60,7 @@ MARKETER: Final = EVERYBODY | {
     "incentives.see",
     "incentives.edit",
     "messages.see",
+    "rules.edit",
     "settings.see",
 }
 ANALYST: Final = EVERYBODY | {"insights.see", "insights.export", "surveys.see", "wordings.declare", "incentives.see"}

@@ -8,12 +8,15 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
+from flask import g
 from flask_babel import gettext as _
+from sqlalchemy import select
 from sqlalchemy.exc import IntegrityError
+from werkzeug.wrappers import Response
 
 from core import editing, events
 from core.db import constraint_of, db
-from core.errors import Conflict
+from core.errors import Conflict, NotFound, refused
 from customers.models import Brand, Calendar
 
 COLOUR: Final = re.compile(
@@ -46,6 +49,18 @@ class BrandData:
     main_survey_key: str | None
     privacy_url: str | None
     contact_cost_minor: int | None = None  # in `currency`
+
+
+def only() -> Brand | None:
+    """Return the brand of an installation that has one; with several we cannot know whose customer somebody is."""
+    found = db.session.scalars(select(Brand).limit(2)).all()
+    return found[0] if len(found) == 1 else None
+
+
+def offer_person(refusal: NotFound) -> Response:
+    """Answer a customer's link that leads nowhere with the face and phone of the brand, if there is only one."""
+    g.brand = g.get("brand") or only()
+    return refused(refusal)
 
 
 def create(key: str, data: BrandData, *, zone: str, by: str, now: datetime) -> Brand:

@@ -97,7 +97,7 @@ class Customer(Model):
     phone: Mapped[str | None]  # E.164
     language: Mapped[str | None]
     tier: Mapped[str | None]
-    profile: Mapped[str | None]  # detractor, passive, promoter or silent: by the last score
+    profile: Mapped[str | None]  # detractor, passive, promoter: by the last score; who is silent: surveys.silence
     profile_metric: Mapped[str | None]
     profile_score: Mapped[int | None] = mapped_column(SmallInteger)
     profile_at: Mapped[datetime | None]

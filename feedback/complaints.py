@@ -173,17 +173,9 @@ def acknowledge(complaint: Complaint, case: Case, *, now: datetime) -> Message |
             "name": greeting_name(customer.first_name),
             "promise": f"{public.contact_words(case.wants)}." if promise else "",
         }
-    return messages.post(
-        "complaint_acknowledged",
-        reason=f"complaint:{complaint.id}",
-        brand=case.brand,
-        customer=customer,
-        language=complaint.language,
-        values=values,
-        to_address=customer.email,
-        to_name=customer.name,
-        case_id=case.id,
-        now=now,
+    reason = f"complaint:{complaint.id}"
+    return letters.post(
+        "complaint_acknowledged", case, customer, reason=reason, language=complaint.language, values=values, now=now
     )
 
 

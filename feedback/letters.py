@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
+from typing import Any
 
 from flask_babel import gettext as _
 from sqlalchemy import select
@@ -17,6 +18,7 @@ from feedback.models import Case, Promise, PromiseState
 from notifications import messages
 from notifications.kinds import greeting_name
 from notifications.messages import Draft
+from notifications.models import Message
 
 
 def post_opened(cases: Sequence[Case], *, now: datetime) -> None:
@@ -44,12 +46,19 @@ def post_promise(case: Case, promise: Promise, *, by: Staff, now: datetime) -> N
             "case_url": public.case_url(case),
             "name": greeting_name(customer.first_name),
         }
-    messages.post(
-        "promise_made",
-        reason=f"promise:{promise.id}",
+    post("promise_made", case, customer, reason=f"promise:{promise.id}", language=case.language, values=values, now=now)
+
+
+def post(
+    kind: str, case: Case, customer: Customer, *, reason: str, language: str, values: Mapping[str, Any], now: datetime
+) -> Message | None:
+    """Write to the customer of a case, at the address of their record."""
+    return messages.post(
+        kind,
+        reason=reason,
         brand=case.brand,
         customer=customer,
-        language=case.language,
+        language=language,
         values=values,
         to_address=customer.email,
         to_name=customer.name,

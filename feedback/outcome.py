@@ -16,6 +16,7 @@ from customers.scales import Band, band
 from feedback import clocks, policies
 from feedback.actors import CUSTOMER, RULE, By, actor_of
 from feedback.models import Case, CaseState, ClockKind, OutcomeCheck, OutcomeState
+from feedback.promises import let_contact_go
 from feedback.reopening import live_check, reopen, start_clock
 from feedback.state import lock, raise_priority, record, settle
 
@@ -71,6 +72,7 @@ def mark_fixed(case: Case, now: datetime) -> OutcomeCheck | None:
     if case.fixed_at is None and case.state != CaseState.CLOSED:
         case.fixed_at = now
         record(case, "case.fixed", by=CUSTOMER, now=now)
+        let_contact_go(case, by=CUSTOMER, now=now)
         if case.is_open:
             clocks.stop(case.id, reason="fixed", actor=CUSTOMER, now=now)
             case.state, case.resolved_at, case.next_act = CaseState.RESOLVED, now, "outcome"
@@ -133,6 +135,7 @@ def _win_back(case: Case, now: datetime) -> None:
     clocks.stop(case.id, reason="won_back", actor=CUSTOMER, now=now)
     case.won_back_at = now
     record(case, "case.won_back", by=CUSTOMER, now=now)
+    let_contact_go(case, by=CUSTOMER, now=now)
     if case.customer is not None:
         case.customer.won_back_at = now
     close(case, because="won_back", by=CUSTOMER, now=now)

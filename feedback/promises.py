@@ -112,6 +112,18 @@ def keep_contact(case: Case, *, by: By, now: datetime) -> None:
         _end(promise, _kept_state(promise, now), case=case, by=by, now=now)
 
 
+def let_contact_go(case: Case, *, by: By, now: datetime) -> None:
+    """Let a promised contact go that its customer no longer needs: else it would break, and open the case again.
+
+    What a person promised in their own words still holds. The caller holds the case's lock and settles it.
+    """
+    waiting = select(Promise).where(
+        Promise.case_id == case.id, Promise.kind == "contact", Promise.state == PromiseState.OPEN
+    )
+    for promise in db.session.scalars(waiting):
+        _end(promise, PromiseState.RENEGOTIATED, case=case, by=by, now=now)
+
+
 def _kept_state(promise: Promise, now: datetime) -> PromiseState:
     return PromiseState.KEPT if now <= promise.due_at else PromiseState.LATE
 

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Final
 
 from flask import current_app
+from flask_babel import LazyString
 from flask_babel import gettext as _
 from flask_babel import lazy_gettext as _l
+from flask_babel import ngettext as _n
 
 from core import formats, i18n, tokens
 from core.config import Config
@@ -79,6 +82,13 @@ class Told:
     language: str = ""
 
 
+SAID: Final[Mapping[str, LazyString]] = {
+    "case.fixed": _l("You told us that it is fixed"),
+    "case.not_fixed": _l("You told us that it isn’t fixed"),
+    "case.won_back": _l("You told us that all is well"),
+}
+"""What a customer tells by a button, by the kind of its event."""
+
 LOOKS = {
     PromiseState.OPEN: "open",
     PromiseState.KEPT: "kept",
@@ -102,6 +112,10 @@ def next_step(case: Case, promises: Sequence[Promise], *, now: datetime) -> Step
     if case.state == CaseState.CLOSED:
         words = _("You told us that all is well") if case.won_back_at else _("This case is closed")
         return Step(_("Where it stands"), words, _("If it isn’t over for you, write to us below."))
+    if case.state == CaseState.RESOLVED and case.fixed_at is not None:
+        return Step(
+            _("Where it stands"), _("You told us that it is fixed"), _("If it isn’t over for you, write to us below.")
+        )
     if case.state == CaseState.RESOLVED:
         return Step(_("Where it stands"), _("We think that it is put right"), _("But only you can say so."))
     who = case.assignee.first_name if case.assignee else None
@@ -112,25 +126,48 @@ def next_step(case: Case, promises: Sequence[Promise], *, now: datetime) -> Step
 
 
 def timeline(
-    case: Case, promises: Sequence[Promise], entries: Sequence[CaseEntry], rewards: Sequence[Reward], *, now: datetime
+    case: Case,
+    promises: Sequence[Promise],
+    entries: Sequence[CaseEntry],
+    rewards: Sequence[Reward],
+    *,
+    said: Sequence[tuple[str, datetime]],
+    files: Mapping[int | None, int],
+    now: datetime,
 ) -> list[Told]:
-    """Return what we promised and what happened, newest first. Notes and calls' contents stay inside."""
+    """Return what we promised and what happened, newest first. Notes and calls' contents stay inside.
+
+    `said` is what the customer told by a button, as (kind of event, moment); `files` how many came with an entry, or
+    under None with what opened the case.
+    """
     heard = Told(
         case.opened_at,
         _("You told us what went wrong"),
-        detail=formats.moment(case.opened_at, now),
+        detail=_when(case.opened_at, files.get(None, 0), now),
         voice=case.words or "",
         language=case.language,
     )
     told = [heard, *(_promise(each, case, now) for each in promises)]
-    told += [line for each in entries if (line := _entry(each, now)) is not None]
+    told += [line for each in entries if (line := _entry(each, files.get(each.id, 0), now)) is not None]
     told += [_reward(each, now) for each in rewards if each.issued_at is not None]
-    return sorted(told, key=lambda line: line.at, reverse=True)
+    told += [Told(at, str(SAID[kind]), detail=formats.moment(at, now)) for kind, at in said]
+    # Of one moment, what followed stands above what it followed.
+    return sorted(told, key=lambda line: line.at)[::-1]
+
+
+def _when(at: datetime, files: int, now: datetime) -> str:
+    moment = formats.moment(at, now)
+    if not files:
+        return moment
+    attached = _n("with %(num)s file", "with %(num)s files", files)
+    return f"{moment} · {attached}"
 
 
 def _promise(promise: Promise, case: Case, now: datetime) -> Told:
     state = PromiseState(promise.state)
     mark = str(OUTCOMES[state])
+    if state is PromiseState.RENEGOTIATED and promise.replaced_by_id is None:
+        mark = _("No longer needed")
     if state is PromiseState.KEPT and promise.ended_at is not None:
         mark = _("Kept %(time)s", time=formats.moment(promise.ended_at, now))
     detail = _("Promised %(time)s", time=formats.moment(promise.made_at, now))
@@ -139,10 +176,11 @@ def _promise(promise: Promise, case: Case, now: datetime) -> Told:
     return Told(promise.made_at, by_when(promise, case, now), LOOKS[state], mark, detail)
 
 
-def _entry(entry: CaseEntry, now: datetime) -> Told | None:
+def _entry(entry: CaseEntry, files: int, now: datetime) -> Told | None:
     name = entry.staff.first_name if entry.staff else _("Our team")
     when = formats.moment(entry.at, now)
     if entry.kind == EntryKind.CUSTOMER:
+        when = _when(entry.at, files, now)
         return Told(entry.at, _("You wrote to us"), detail=when, voice=entry.body or "", language=entry.language or "")
     if entry.kind == EntryKind.REPLY:
         return Told(entry.at, _("%(name)s wrote to you", name=name), "kept", _("Done"), f"{when}. {entry.body or ''}")

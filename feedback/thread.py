@@ -200,6 +200,8 @@ def _promised(promise: Promise, case: Case, known: Known, now: datetime) -> Prom
         "%(promise)s by %(time)s", promise=rows.promise_words(promise, case), time=formats.by_when(promise.due_at, now)
     )
     mark = formats.left(promise.due_at, now) if promise.state == "open" else ""
+    if promise.state == "renegotiated" and promise.replaced_by_id is None:
+        mark = _("No longer needed")
     return Promised(promise.made_at, promise, words, _about(promise, known, now), mark)
 
 

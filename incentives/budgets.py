@@ -24,6 +24,7 @@ from incentives.models import Account, LedgerEntry, Programme, ProgrammeState
 
 PACE_DAYS: Final = 28  # how far back "at this pace" looks
 FURTHEST_DAYS: Final = 3650  # and how far ahead
+FORESEEN: Final = timedelta(days=730)  # beyond this no day is named: four weeks of spending cannot tell it
 
 
 @dataclass(frozen=True)

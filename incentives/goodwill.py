@@ -52,6 +52,14 @@ class Allowance:
         return self.programme.currency
 
 
+@dataclass(frozen=True)
+class Left:
+    """What a programme's limit per customer leaves one customer, in minor units of its currency."""
+
+    programme: Programme
+    left_minor: int
+
+
 class NoGoodwill(Conflict):
     code = "no-goodwill"
 
@@ -104,6 +112,23 @@ def allowance(case: Case, *, by: Staff, now: datetime) -> Allowance | None:
     return Allowance(programme, max(alone, 0), programme.left_minor)
 
 
+def left_this_year(customer: Customer, *, brand_id: int | None, now: datetime) -> list[Left]:
+    """Return what each running programme with a limit per customer leaves this one; of one brand, or of all (None).
+
+    A statement for the programmes and one for all their sums.
+    """
+    query = select(Programme).where(Programme.trigger == Trigger.GOODWILL, *budgets.runs_at(now))
+    query = query.where(Programme.customer_limit_minor.is_not(None)).order_by(Programme.id)
+    limited = db.session.scalars(query if brand_id is None else query.where(Programme.brand_id == brand_id)).all()
+    if not limited:
+        return []
+    given = db.session.execute(select(*(_given_to(each, customer.id, now=now) for each in limited))).one()
+    return [
+        Left(each, max((each.customer_limit_minor or 0) - int(sum_), 0))
+        for each, sum_ in zip(limited, given, strict=True)
+    ]
+
+
 def give(case: Case, *, amount: int, words: str, by: Staff, form_key: str, now: datetime) -> Reward:
     """Give a customer goodwill of `amount` minor units, for the reason in `words`; the same form again changes nothing.
 
@@ -151,12 +176,8 @@ def _room(programme: Programme, customer: Customer | None, *, by: Staff, now: da
         Reward.state != RewardState.WAITING,
         Reward.created_at >= _start_of_day(programme, now),
     )
-    year = now - timedelta(days=programme.cap_days)
     today, this_year = db.session.execute(
-        select(
-            _sum(programme, *given_alone),
-            _sum(programme, Reward.customer_id == (customer.id if customer else None), Reward.created_at > year),
-        )
+        select(_sum(programme, *given_alone), _given_to(programme, customer.id if customer else None, now=now))
     ).one()
     limits = [own_limit]
     if programme.staff_day_limit_minor is not None:
@@ -164,6 +185,12 @@ def _room(programme: Programme, customer: Customer | None, *, by: Staff, now: da
     if programme.customer_limit_minor is not None:
         limits.append(programme.customer_limit_minor - this_year)
     return min(limits)
+
+
+def _given_to(programme: Programme, customer_id: int | None, *, now: datetime) -> Any:
+    """Return the statement of what a customer got, or is to get, in the days that their limit counts."""
+    year = now - timedelta(days=programme.cap_days)
+    return _sum(programme, Reward.customer_id == customer_id, Reward.created_at > year)
 
 
 def _sum(programme: Programme, *conditions: Any) -> Any:

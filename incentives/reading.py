@@ -16,7 +16,7 @@ from core.db import db
 from core.events import Event
 from core.formats import amount, day, local, money, number
 from customers.models import Customer
-from incentives import cases
+from incentives import budgets, cases
 from incentives.budgets import Pace
 from incentives.cases import CaseName
 from incentives.ledger import Kind, Line
@@ -156,6 +156,8 @@ def pace_words(pace: Pace, *, now: datetime) -> str:
     until = pace.lasts_until
     if until is None:
         return _("Nothing was spent in the last four weeks")
+    if until - now > budgets.FORESEEN:
+        return _("At this pace it lasts for years")
     form = "plain" if local(until).year == local(now).year else "dated"
     return _("At this pace it lasts until %(day)s", day=day(until, form))
 

@@ -22,7 +22,7 @@ SHOWN: Final = 4
 
 @dataclass(frozen=True)
 class Budget:
-    """A running programme's money, and until when it lasts at the pace of the last 28 days."""
+    """A running programme's money, and until when it lasts at the pace of the last 28 days, if that can tell."""
 
     programme: Programme
     lasts_until: datetime | None
@@ -64,7 +64,12 @@ def running(staff: Staff, *, now: datetime) -> list[Budget]:
     """Return the budgets of running programmes, the newest four; at most five statements."""
     query: Any = select(Programme).where(Programme.state == ProgrammeState.RUNNING).order_by(Programme.id.desc())
     found = db.session.scalars(visibility.visible_to(staff, query, Programme.brand_id).limit(SHOWN)).all()
-    return [Budget(each, budgets.pace(each, now=now).lasts_until) for each in found]
+    return [Budget(each, _lasts_until(each, now)) for each in found]
+
+
+def _lasts_until(programme: Programme, now: datetime) -> datetime | None:
+    until = budgets.pace(programme, now=now).lasts_until
+    return until if until is not None and until - now <= budgets.FORESEEN else None
 
 
 def drafts(staff: Staff) -> list[Draft]:

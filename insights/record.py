@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement, Select, func, or_, select, union_all
+from sqlalchemy import ColumnElement, Row, Select, func, or_, select, union_all
 from sqlalchemy.orm import joinedload
 
 from accounts.models import Staff
@@ -16,12 +16,23 @@ from core.db import db
 from core.errors import NotFound
 from core.events import Event
 from customers.models import Consent, Customer, Interaction, Touchpoint
-from customers.scales import band
+from customers.scales import Profile, band
 from feedback import seen
-from feedback.models import OPEN_STATES, Case, CaseEntry, CaseState, EntryKind, Origin, Promise, PromiseState
+from feedback.models import (
+    OPEN_STATES,
+    Case,
+    CaseEntry,
+    CaseState,
+    Complaint,
+    EntryKind,
+    Origin,
+    Promise,
+    PromiseState,
+)
 from incentives.models import Reward, RewardState
 from notifications import suppression
 from notifications.models import Message
+from surveys import silence
 from surveys.models import Decision, Invitation, InvitationRule, InvitationState, Response
 from surveys.rules import Reason
 
@@ -30,7 +41,14 @@ LED: Final = 50  # records that a reference, or what was merged, leads to
 MARKS: Final = 24  # answers that the drawing shows
 SHOWN: Final = ("all", "interactions", "answers", "cases", "rewards", "messages", "consent")
 SHOWN_OTHERWISE: Final = ("invitation", "outcome_check", "case_reply")  # messages that are lines of their own kind
-CHOICES: Final = ("consent.given", "consent.withdrawn", "customer.merged", "customer.erased", "complaint.confirmed")
+CHOICES: Final = (
+    "consent.given",
+    "consent.withdrawn",
+    "customer.merged",
+    "customer.erased",
+    "customer.handed_out",
+    "complaint.confirmed",
+)
 
 
 @dataclass(frozen=True)
@@ -185,6 +203,13 @@ def asking(customer: Customer, *, now: datetime) -> Asking:
     return Asking(rule, until if rule is Reason.QUARANTINE else None, last, days or 0)
 
 
+def prefers(customer: Customer) -> Row[str, str | None] | None:
+    """Return how the customer last wanted to be reached, as (way, time of day); None where they never said."""
+    query = select(Case.wants, Complaint.contact_time).outerjoin(Complaint, Complaint.case_id == Case.id)
+    query = query.where(Case.customer_id == customer.id, Case.wants.in_(("phone", "email", "sms")))
+    return db.session.execute(query.order_by(Case.opened_at.desc(), Case.id.desc()).limit(1)).first()
+
+
 def _first_refusal(customer: Customer, must_agree: bool, rests: bool) -> Reason:
     """Return the first rule that says no, in the order in which they are tried (surveys.rules)."""
     wishes = Consent(customer.survey_consent)
@@ -208,6 +233,12 @@ def _holds(customer: Customer) -> Reason:
     if Origin.COMPLAINT in origins:
         return Reason.OPEN_COMPLAINT
     return Reason.OPEN_CASE if origins else Reason.INVITED
+
+
+def profile_today(customer: Customer, *, now: datetime) -> str | None:
+    """Return what a customer is today: silent where the last link ran out unanswered, else by the last score."""
+    is_silent = customer.id in silence.silent_among([customer.id], now=now)
+    return str(Profile.SILENT) if is_silent else customer.profile
 
 
 def profile_of(response: Response) -> str:

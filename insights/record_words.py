@@ -8,9 +8,11 @@ from typing import Final
 from flask_babel import LazyString
 from flask_babel import gettext as _
 from flask_babel import lazy_gettext as _l
+from sqlalchemy import Row
 
 from core import formats
 from core.events import Event
+from feedback.complaint_facts import TIMES
 from feedback.models import Promise, PromiseState
 from insights.record import Asking, Line
 from insights.uploads import names_of
@@ -52,6 +54,7 @@ PROMISES: Final[Mapping[str, tuple[LazyString, str]]] = {
     PromiseState.BROKEN: (_l("Broken"), "ember"),
     PromiseState.RENEGOTIATED: (_l("Agreed anew"), ""),
 }
+WAYS: Final[Mapping[str, LazyString]] = {"phone": _l("A call"), "email": _l("E-mail"), "sms": _l("Text message")}
 CHOSEN: Final[Mapping[tuple[str, str], LazyString]] = {
     ("consent.given", "survey"): _l("Agreed to surveys"),
     ("consent.given", "marketing"): _l("Agreed to marketing"),
@@ -60,6 +63,7 @@ CHOSEN: Final[Mapping[tuple[str, str], LazyString]] = {
     ("complaint.confirmed", ""): _l("Confirmed the address"),
     ("customer.merged", ""): _l("Another record was merged into this one"),
     ("customer.erased", ""): _l("The record was erased"),
+    ("customer.handed_out", ""): _l("All data was exported"),
 }
 
 
@@ -89,6 +93,12 @@ def promised(promise: Promise) -> tuple[LazyString, str]:
     if promise.state == PromiseState.RENEGOTIATED and promise.replaced_by_id is None:
         return _l("Let go"), ""
     return PROMISES[promise.state]
+
+
+def prefers(said: Row[str, str | None]) -> str:
+    """Return how a customer wants to be reached: "A call, in the morning"."""
+    way, time = said
+    return ", ".join(str(each) for each in (WAYS.get(way, way), TIMES.get(time or "", "")) if each)
 
 
 def chosen(event: Event) -> str:

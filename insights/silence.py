@@ -1,7 +1,7 @@
 """Who fell silent: asked, and no answer before the link ran out. Counted as moves, beside those from answer to answer.
 
-A silence counts on the day on which the link ran out. Who answered any other survey of ours meanwhile is not silent,
-nor is who began this one or never got our mail. After recovery it is the outcome check's own end that counts.
+Who is silent is said in surveys.silence. A silence counts on the day on which the link ran out; after recovery it is
+the outcome check's own end that counts.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from sqlalchemy import CursorResult, text
 from core.db import db
 from feedback.outcome import SILENT_AFTER
 from surveys import scoring
+from surveys.silence import is_silent
 
 SILENT: Final = "silent"
 CHANGES_FOR: Final = timedelta(days=3)  # the clock ends links within minutes; a bounce may come in late
@@ -38,17 +39,6 @@ def metric_of(version: str) -> str:
                jsonb_array_elements(asks.definition -> 'questions') WITH ORDINALITY e (question, place)
         WHERE asks.id = {version} AND e.question ->> 'kind' IN ({kinds}) ORDER BY e.place LIMIT 1
     )"""  # noqa: S608  # constants
-
-
-def is_silent(invitation: str) -> str:
-    """Return the SQL for whether an invitation, whose time is over, met with silence."""
-    i = invitation
-    return f"""{i}.outcome_check_id IS NULL AND {i}.sent_at IS NOT NULL AND {i}.state IN ('sent', 'expired')
-        AND {i}.partial = '{{}}'
-        AND NOT EXISTS (SELECT FROM message m WHERE m.id = {i}.message_id
-                        AND m.state IN ('bounced', 'dropped', 'failed', 'suppressed'))
-        AND NOT EXISTS (SELECT FROM response a WHERE a.customer_id = {i}.customer_id
-                        AND a.answered_at >= {i}.created_at AND a.answered_at < {i}.expires_at)"""  # noqa: S608
 
 
 def before(*, customer: str, metric: str, at: str) -> str:

@@ -87,6 +87,11 @@ def lift(address: str, scope: Scope) -> bool:
     return bool(db.session.scalars(delete(Suppression).where(mine).returning(Suppression.id)).all())
 
 
+def hashes_of(addresses: Iterable[str]) -> list[str]:
+    """Return what stands in the list for these addresses, under every key of this installation."""
+    return [each for address in addresses for each in _hashes(address)]
+
+
 def _written(address: str) -> str:
     return address.strip().lower()
 

@@ -17,11 +17,12 @@ from flask_babel import lazy_gettext as _l
 from sqlalchemy import or_, select
 from sqlalchemy.orm import joinedload
 
+from core import clock
 from core.db import db
 from customers.models import Customer, Interaction, Touchpoint
 from feedback.models import Case, Origin
 from notifications import suppression
-from surveys import rules
+from surveys import rules, silence
 from surveys.models import Invitation, InvitationRule, InvitationState
 from surveys.rules import Facts, Reason
 
@@ -54,7 +55,10 @@ class Foreseen:
 
 
 def foresee(rule: InvitationRule, touchpoint: Touchpoint, *, version_id: int | None) -> Foreseen:
-    """Judge the last hundred interactions of a touchpoint by a rule, oldest first. Five statements."""
+    """Judge the last hundred interactions of a touchpoint by a rule, oldest first.
+
+    Five statements; six for a rule that asks about the profile.
+    """
     interactions = _last(touchpoint)
     judged = _judge(interactions, rule, version_id)
     skipped = Counter(reason for reason in judged if reason is not Reason.INVITED)
@@ -87,6 +91,7 @@ def _judge(interactions: Sequence[Interaction], rule: InvitationRule, version_id
     people = {each.customer.id: each.customer for each in interactions if each.customer}
     addresses = [each.email for each in people.values() if each.email]
     stopped = suppression.suppressed_among(addresses, "survey")
+    silent = silence.silent_among(people, now=clock.now()) if silence.is_asked_about([rule]) else frozenset()
     cases, asked = _cases(people), _asked(people, besides=[each.id for each in interactions])
     judged = []
     for interaction in interactions:
@@ -100,6 +105,7 @@ def _judge(interactions: Sequence[Interaction], rule: InvitationRule, version_id
             holds=_held(cases.get(customer.id, ()), at) if customer else None,
             last_invited_at=_last_asked(asked.get(customer.id, ()), at) if customer else None,
             now=at,
+            is_silent=bool(customer and customer.id in silent),
         )
         judged.append(rules.judge(facts))
         if customer and judged[-1] is Reason.INVITED:

@@ -28,7 +28,7 @@ from feedback.models import OPEN_STATES, Case, CaseState, Origin
 from incentives import rewards
 from incentives.models import Programme, Reward, RewardState
 from notifications import suppression
-from surveys import letters, rules
+from surveys import letters, rules, silence
 from surveys.models import Decision, Invitation, InvitationRule, InvitationState, SurveyVersion
 from surveys.opened import OPEN_STATES as ANSWERABLE
 from surveys.rules import Facts, Reason
@@ -110,6 +110,7 @@ def _judge_all(interactions: Sequence[Interaction], *, now: datetime) -> list[Ju
     invited = _last_invited(people)
     held = _holding(people)
     stopped = suppression.suppressed_among([each.email for each in people.values() if each.email], "survey")
+    silent = _silent(found, people, now=now)
     judged = []
     for interaction in interactions:
         rule, version_id = found.get(interaction.touchpoint_id, (None, None))
@@ -123,6 +124,7 @@ def _judge_all(interactions: Sequence[Interaction], *, now: datetime) -> list[Ju
             holds=held.get(customer.id) if customer else None,
             last_invited_at=invited.get(customer.id) if customer else None,
             now=now,
+            is_silent=bool(customer and customer.id in silent),
         )
         judged.append(Judged(facts, rules.judge(facts)))
         if customer and judged[-1].reason is Reason.INVITED:  # the next interaction of the same batch sees this one
@@ -149,6 +151,13 @@ _RULES_OF: Final = (
         joinedload(InvitationRule.touchpoint).joinedload(Touchpoint.brand),
     )
 )
+
+
+def _silent(
+    found: Mapping[int, tuple[InvitationRule, int | None]], people: Mapping[int, Customer], *, now: datetime
+) -> frozenset[int]:
+    asks = silence.is_asked_about(rule for rule, _version in found.values())
+    return silence.silent_among(people.keys(), now=now) if asks else frozenset()
 
 
 def _rules(touchpoint_ids: set[int]) -> dict[int, tuple[InvitationRule, int | None]]:
@@ -328,6 +337,7 @@ def _facts_at_sending(
     about = _interactions({each.interaction_id for each in waiting if each.interaction_id})
     held = _holding(people)
     stopped = suppression.suppressed_among([each.email for each in people.values() if each.email], "survey")
+    silent = _silent(found, people, now=now)
     facts = {}
     for each in waiting:
         customer = people.get(each.customer_id or 0)
@@ -341,6 +351,7 @@ def _facts_at_sending(
             holds=held.get(customer.id) if customer else None,
             last_invited_at=customer.last_invited_at if customer else None,
             now=now,
+            is_silent=bool(customer and customer.id in silent),
         )
     return facts
 

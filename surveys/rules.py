@@ -14,6 +14,7 @@ from typing import Any, Final, cast
 
 from core import conditions
 from customers.models import Consent, Customer, Interaction
+from customers.scales import Profile
 from surveys.models import InvitationRule
 
 
@@ -49,6 +50,7 @@ class Facts:
     holds: Reason | None  # an open complaint or case of this customer
     last_invited_at: datetime | None  # or the moment at which a waiting invitation goes out
     now: datetime
+    is_silent: bool = False  # looked up only where a rule asks about the profile
 
     @property
     def the_rule(self) -> InvitationRule:
@@ -145,8 +147,14 @@ def _asked_about(facts: Facts) -> Mapping[str, Any]:
         "attributes": interaction.attributes,
         "tier": customer.tier if customer else None,
         "language": customer.language if customer else None,
-        "profile": customer.profile if customer else None,
+        "profile": _profile(facts),
     }
+
+
+def _profile(facts: Facts) -> str | None:
+    if facts.is_silent:
+        return Profile.SILENT
+    return facts.customer.profile if facts.customer else None
 
 
 def has_consent(facts: Facts) -> Reason | None:

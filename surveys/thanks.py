@@ -6,6 +6,7 @@ Like the survey itself it is made once for each shape that it can have, and fill
 from __future__ import annotations
 
 from collections import namedtuple
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from functools import lru_cache
@@ -21,7 +22,7 @@ from core import formats, i18n, tokens
 from core.masking import mask_email
 from core.prepared import Prepared
 from feedback.models import Case, OutcomeCheck, Promise, PromiseState
-from incentives.models import Reward, RewardState
+from incentives.models import Programme, Reward, RewardState
 from surveys import opened, pages, scoring, slots
 from surveys.models import Invitation, Response
 from surveys.opened import Face, Opened
@@ -41,6 +42,7 @@ class Shape:
     is_outcome: bool
     wants: str
     gift: str
+    has_terms: bool
     has_customer: bool
     has_name: bool
     has_phone: bool
@@ -77,6 +79,7 @@ class Thanks:
             is_outcome=is_outcome,
             wants=answer.contact or "none",
             gift=self._gift,
+            has_terms=bool(self._terms(language)),
             has_customer=link.customer_id is not None,
             has_name=bool(link.first_name),
             has_phone=bool(link.phone),
@@ -92,6 +95,12 @@ class Thanks:
         if self.answer.code:
             return "dated" if self.answer.usable_until else "code"
         return "waiting" if self.answer.reward in (RewardState.RESERVED, RewardState.ISSUED) else ""
+
+    def _terms(self, language: str) -> str:
+        """Return the reward's terms in the reader's language, else in any that has them, as its letter does."""
+        written: Mapping[str, str] = self.answer.terms or {}
+        known = (written.get(code) for code in (language, *sorted(written)))
+        return next((words for words in known if words), "")
 
     def _who(self) -> dict[str, str]:
         link = self.opened
@@ -120,7 +129,7 @@ class Thanks:
         if answer.reward is None:
             return {}
         amount, until = _worth(language, self.opened.zone, answer.amount_minor, answer.currency, answer.usable_until)
-        return {"amount": amount, "until": until, "code": answer.code or ""}
+        return {"amount": amount, "until": until, "code": answer.code or "", "terms": self._terms(language)}
 
 
 def of_link(public_id: str, *, now: datetime) -> tuple[Opened | None, Thanks | None]:
@@ -167,8 +176,9 @@ def _minute(at: datetime) -> datetime:
 
 # The answer with its case (the one it opened, or for an outcome check the one it was about), the contact that is still
 # to come, and the reward its link had advertised.
-_answer, _link, _check, _case, _reward, _promise, _staff = (
-    cast(Table, each.__table__) for each in (Response, Invitation, OutcomeCheck, Case, Reward, Promise, Staff)
+_answer, _link, _check, _case, _reward, _programme, _promise, _staff = (
+    cast(Table, each.__table__)
+    for each in (Response, Invitation, OutcomeCheck, Case, Reward, Programme, Promise, Staff)
 )
 _opened_by = _case.alias("opened_by")
 _case_id = func.coalesce(
@@ -199,9 +209,11 @@ _SAID: Select[Any] = select(
     _reward.c.amount_minor,
     _reward.c.currency,
     _reward.c.usable_until,
+    _programme.c.terms,
 ).select_from(
     _answer.outerjoin(_link, _link.c.id == _answer.c.invitation_id)
     .outerjoin(_reward, _reward.c.id == _link.c.reward_id)
+    .outerjoin(_programme, _programme.c.id == _reward.c.programme_id)
     .outerjoin(_check, _check.c.id == _answer.c.outcome_check_id)
     .outerjoin(_case, _case.c.id == _case_id)
     .outerjoin(_staff, _staff.c.id == _case.c.assignee_id)

@@ -47,7 +47,7 @@ PROFILES = {
     "detractor": _l("detractors"),
     "passive": _l("passives"),
     "promoter": _l("promoters"),
-    "silent": _l("silent ones"),
+    "silent": _l("silent: asked, and no answer before the link ran out"),
 }
 
 

@@ -221,6 +221,7 @@ def _programmes(brand: Brand, begun: datetime, now: datetime) -> tuple[Programme
         code_prefix="GOODWILL",
         reward_minor=5000,
         cap_per_customer=3,
+        customer_limit_minor=10000,
         staff_day_limit_minor=25000,
         terms={
             "en": "No minimum order, no end date.",

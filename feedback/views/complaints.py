@@ -7,13 +7,12 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from flask import Blueprint, g, make_response, redirect, render_template, request, url_for
-from sqlalchemy import select
 from werkzeug.wrappers import Response
 
 from core import access, clock, fields, formats, i18n, pace, tokens
 from core.db import db
 from core.errors import Gone, NotFound
-from customers import erasure
+from customers import brands, erasure
 from customers.models import Brand, Customer
 from feedback import complaints, files, public
 from feedback.actors import CUSTOMER
@@ -205,7 +204,7 @@ def how() -> str:
 @blueprint.errorhandler(Gone)
 def ended(refusal: Gone) -> Response:
     """A link to confirm that is too old: the way on is a new complaint, or a person."""
-    return make_response(render_template("feedback/public/complaint_over.html", why="ended", brand=_only_brand()), 410)
+    return make_response(render_template("feedback/public/complaint_over.html", why="ended", brand=brands.only()), 410)
 
 
 @blueprint.errorhandler(NotFound)
@@ -213,10 +212,5 @@ def unknown(refusal: NotFound) -> Response:
     """An address of no brand or a link of nobody's: offer a person, also where no brand is known."""
     i18n.follow_browser()
     return make_response(
-        render_template("feedback/public/complaint_over.html", why="unknown", brand=_only_brand()), 404
+        render_template("feedback/public/complaint_over.html", why="unknown", brand=brands.only()), 404
     )
-
-
-def _only_brand() -> Brand | None:
-    found = db.session.scalars(select(Brand).limit(2)).all()
-    return found[0] if len(found) == 1 else None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Any
 
 from flask import Blueprint, current_app, g, redirect, render_template, request, url_for
@@ -13,7 +14,8 @@ from accounts.models import Staff
 from core import access, clock, i18n, tokens
 from core.db import db, new_public_id
 from core.errors import NotFound
-from customers import erasure
+from core.events import Event
+from customers import brands, erasure
 from feedback import cases, entries, files, outcome, public
 from feedback.files import BadFile, Upload
 from feedback.forms.public import CustomerReplyForm
@@ -21,6 +23,7 @@ from feedback.models import Case, CaseState, Promise
 from incentives.models import Reward
 
 blueprint = Blueprint("case_page", __name__)
+blueprint.register_error_handler(NotFound, brands.offer_person)
 Answer = str | Response | tuple[str, int]
 
 
@@ -103,7 +106,9 @@ def _page(case: Case, token: str, form: CustomerReplyForm) -> str:
         brand=case.brand,
         title=public.title(case),
         step=public.next_step(case, promises, now=now),
-        told=public.timeline(case, promises, entries.of(case.id), rewards, now=now),
+        told=public.timeline(
+            case, promises, entries.of(case.id), rewards, said=_said(case), files=_counts(case), now=now
+        ),
         can_decide=case.state != CaseState.CLOSED and case.fixed_at is None,
         form=form,
         most_files=files.MOST_FILES,
@@ -116,6 +121,16 @@ def _page(case: Case, token: str, form: CustomerReplyForm) -> str:
         link_days=current_app.extensions["config"].link_days,
         now=now,
     )
+
+
+def _said(case: Case) -> list[tuple[str, datetime]]:
+    """Return what the customer told by a button, oldest first."""
+    query = select(Event.kind, Event.at).where(Event.case_id == case.id, Event.kind.in_(public.SAID))
+    return [(kind, at) for kind, at in db.session.execute(query.order_by(Event.at, Event.id))]
+
+
+def _counts(case: Case) -> dict[int | None, int]:
+    return {entry_id: len(sent) for entry_id, sent in files.of_case(case.id).items()}
 
 
 def _asked_language() -> dict[str, Any]:

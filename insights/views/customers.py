@@ -11,15 +11,18 @@ from flask_babel import lazy_gettext as _l
 from flask_login import current_user
 from werkzeug.wrappers import Response
 
+from accounts.visibility import brand_of
 from core import access, charts, clock, events, formats
 from core.db import db
 from core.errors import NotFound
 from core.frame import Entry
 from customers import consent
 from customers.models import Customer
-from insights import record, record_words, serving
+from incentives import goodwill
+from insights import record, record_words, serving, words
 from notifications.kinds import KINDS
 from notifications.views.staff import STATES
+from surveys import silence
 
 blueprint = Blueprint("customers", __name__, url_prefix="/customers")
 entry = Entry("customers.everybody", _l("Customers"), "people", "customers.see", 30)
@@ -30,11 +33,11 @@ PAGE = 40
 @access.needs("customers.see")
 def everybody() -> str:
     """Show customers, those heard from last first, or those a search finds."""
-    words = request.args.get("q", "").replace("\x00", "").strip()[:200]
+    asked = request.args.get("q", "").replace("\x00", "").strip()[:200]
     after = request.args.get("after", type=int)
     query = record.visible(current_user).where(Customer.erased_at.is_(None))
-    if words:
-        query = query.where(record.matching(words))
+    if asked:
+        query = query.where(record.matching(asked))
     if after:
         query = query.where(Customer.id < after)
     rows = list(db.session.scalars(query.order_by(Customer.id.desc()).limit(PAGE + 1)))
@@ -42,7 +45,8 @@ def everybody() -> str:
     return render_template(
         "insights/customers.html",
         rows=rows[:PAGE],
-        words=words,
+        silent=silence.silent_among([each.id for each in rows[:PAGE]], now=clock.now()),
+        words=asked,
         following=following,
         now=clock.now(),
         is_first=not after,
@@ -69,18 +73,22 @@ def show(public_id: str) -> str | Response:
         lines=lines,
         deciders=record_words.deciders(lines),
         words=record_words,
+        channel=words.channel,
         kinds=KINDS,
         message_states=STATES,
         following=following,
         answers=answers,
         drawing=_drawing(answers) if answers else None,
         finding=_finding(answers, now),
+        profile=record.profile_today(customer, now=now),
         profile_of=record.profile_of,
         cases=record.cases(customer),
         promises=record.promises(customer),
         totals=record.totals(customer),
         serving=serving.cost_to_serve(customer),
         asking=record.asking(customer, now=now),
+        prefers=record.prefers(customer),
+        goodwill=goodwill.left_this_year(customer, brand_id=brand_of(current_user), now=now),
         now=now,
     )
 

@@ -11,10 +11,12 @@ from flask_login import current_user
 from core import access, clock, money, spreadsheets
 from core.db import db
 from customers.models import Customer
+from customers.scales import Profile
 from feedback import queues, rows
 from feedback.models import Case
 from feedback.views.desk import asked_filters
 from insights import record
+from surveys import silence
 
 blueprint = Blueprint("lists", __name__)
 MOST_CUSTOMERS: Final = 50_000
@@ -47,8 +49,10 @@ def _customers(form: str) -> Response:
     query = record.visible(current_user).where(Customer.erased_at.is_(None))
     if words:
         query = query.where(record.matching(words))
-    found = db.session.scalars(query.order_by(Customer.id.desc()).limit(MOST_CUSTOMERS))
-    return spreadsheets.answer(CUSTOMER_HEAD, map(_customer, found), name="customers", form=form)
+    found = db.session.scalars(query.order_by(Customer.id.desc()).limit(MOST_CUSTOMERS)).all()
+    silent = silence.silent_among([each.id for each in found], now=clock.now())
+    lines = (_customer(each, is_silent=each.id in silent) for each in found)
+    return spreadsheets.answer(CUSTOMER_HEAD, lines, name="customers", form=form)
 
 
 @blueprint.get("/desk.csv")
@@ -68,7 +72,7 @@ def _cases() -> Iterator[Case]:
             return
 
 
-def _customer(customer: Customer) -> tuple[Any, ...]:
+def _customer(customer: Customer, *, is_silent: bool) -> tuple[Any, ...]:
     value = None
     if customer.value_minor is not None and customer.value_currency:
         value = customer.value_minor / 10 ** money.exponent(customer.value_currency)
@@ -79,7 +83,7 @@ def _customer(customer: Customer) -> tuple[Any, ...]:
         customer.phone,
         customer.language,
         customer.tier,
-        customer.profile,
+        Profile.SILENT if is_silent else customer.profile,
         customer.profile_metric,
         customer.profile_score,
         customer.profile_at,

@@ -1,4 +1,4 @@
-"""What is done to a whole record: erased for good, or merged with another one of the same customer."""
+"""What is done to a whole record: handed out, erased for good, or merged with another one of the same customer."""
 
 from __future__ import annotations
 
@@ -13,8 +13,9 @@ from core.db import db
 from core.errors import Conflict, Forbidden, NotFound
 from customers import erasure, merging
 from customers.models import Customer
-from insights import comparing, finding, record, serving
+from insights import comparing, finding, handing_out, record, serving
 from insights.record_forms import EraseForm
+from surveys import silence
 
 blueprint = Blueprint("records", __name__, url_prefix="/customers")
 FOUND = 20
@@ -64,6 +65,25 @@ def _erase_page(customer: Customer, form: EraseForm) -> str:
     )
 
 
+# Handing out
+
+
+@blueprint.post("/<public_id>/data")
+@access.needs("customers.hand_out")
+def hand_out(public_id: str) -> Response:
+    """Give all that is kept about a customer as one file, and note who took it."""
+    customer, now = _whole(public_id), clock.now()
+    handing_out.record(customer, by=events.staff_actor(current_user.id), now=now)
+    # Whole before it leaves, so that a fault is an error page and not half a file.
+    content = "".join(handing_out.pieces(customer, now=now)).encode("utf-8", "surrogatepass")
+    db.session.commit()
+    response = Response(content, content_type="application/json")
+    response.headers.set("Content-Disposition", "attachment", filename=f"customer-{customer.public_id}.json")
+    response.headers["Cache-Control"] = "no-store"
+    response.headers["X-Content-Type-Options"] = "nosniff"
+    return response
+
+
 # Merging
 
 
@@ -76,7 +96,8 @@ def find_other(public_id: str) -> Answer:
     query = record.visible(current_user).where(Customer.erased_at.is_(None), Customer.id != customer.id)
     query = query.where(record.matching(words) if words else comparing.alike(customer))
     found = db.session.scalars(query.order_by(Customer.id.desc()).limit(FOUND)).all()
-    return render_template("insights/merge_find.html", customer=customer, words=words, found=found, now=clock.now())
+    silent = silence.silent_among([each.id for each in found], now=clock.now())
+    return render_template("insights/merge_find.html", customer=customer, words=words, found=found, silent=silent)
 
 
 @blueprint.get("/<public_id>/merge/<other>")

@@ -7,7 +7,9 @@ from werkzeug.wrappers import Response as Answer
 
 from core import access, clock, tokens
 from core.db import db
+from core.errors import NotFound
 from core.i18n import language, speak
+from customers import brands
 from customers.models import Customer
 from notifications import preferences
 from notifications.forms.public import PreferencesForm
@@ -15,6 +17,7 @@ from notifications.kinds import KINDS
 from notifications.models import Message
 
 blueprint = Blueprint("preferences", __name__, url_prefix="/u")
+blueprint.register_error_handler(NotFound, brands.offer_person)
 ONE_CLICK = "One-Click"
 
 

@@ -16,6 +16,7 @@ from core import access, clock, i18n, security, tokens
 from core.db import commit, db, new_public_id
 from core.errors import NotFound
 from customers import erasure
+from customers.brands import only as only_brand
 from customers.erasure import CustomerErased
 from customers.models import Brand
 from feedback import cases, outcome
@@ -175,14 +176,8 @@ def _over(link: Opened) -> AnyResponse:
 def unknown(refusal: NotFound) -> AnyResponse:
     """Say that a link is not one of ours (or no longer kept), and offer a person, also where no brand is known."""
     i18n.follow_browser()
-    page = render_template("surveys/public/over.html", why="unknown", brand=_only_brand())
+    page = render_template("surveys/public/over.html", why="unknown", brand=only_brand())
     return make_response(page, 404)
-
-
-def _only_brand() -> Brand | None:
-    """Return the brand of an installation that has one; with several we cannot know whose customer this is."""
-    found = db.session.scalars(select(Brand).limit(2)).all()
-    return found[0] if len(found) == 1 else None
 
 
 # The open form of a touchpoint

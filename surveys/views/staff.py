@@ -131,7 +131,7 @@ def publish(key: str) -> Response:
         return redirect(url_for("survey_books.show", key=key, version=number), 303)
     version = versions.publish(survey, by=f"staff:{current_user.id}", now=clock.now())
     db.session.commit()
-    flash(_("Version %(number)s is live. New invitations ask it.", number=version.number), "success")
+    flash(_("Version %(number)s is live.", number=version.number), "success")
     return redirect(url_for("survey_books.show", key=key), 303)
 
 

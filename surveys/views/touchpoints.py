@@ -109,7 +109,7 @@ def rule(key: str) -> Response:
 
 
 @blueprint.post("/<key>/rule")
-@access.needs("settings.edit")
+@access.needs("rules.edit")
 def set_rule(key: str) -> Response | tuple[str, int]:
     """Save the rule, or only show what it would have done."""
     touchpoint = _touchpoint(key, locked=True)
@@ -272,6 +272,7 @@ def _around(shown: list[Touchpoint], rules: dict[int, InvitationRule]) -> dict[s
         "touchpoints": shown,
         "rules": rules,
         "may_edit": current_user.may("settings.edit"),
+        "may_rule": current_user.may("rules.edit"),
         "now": clock.now(),
         "frame": frame(),
     }

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import date, time, timedelta
 
 import pytest
 from sqlalchemy import select
@@ -12,7 +12,7 @@ from core.db import db
 from core.events import Event
 from core.outbox import Work
 from customers.models import Brand
-from feedback import clocks, entries, outcome, resolutions
+from feedback import clocks, entries, outcome, promises, resolutions
 from feedback.models import Case, OutcomeCheck
 from feedback.resolutions import AlreadyResolved
 from tests.factories import make_case, make_root_cause
@@ -142,3 +142,25 @@ def test_a_customer_who_writes_after_the_end_is_heard(resolved: Case) -> None:
     entries.customer_reply(resolved, body="The poles broke again", now=MONDAY_9 + 2 * HOUR, form_key="r" * 22)
 
     assert (resolved.state, resolved.next_act) == ("recovery", "next_response")
+
+
+def test_who_says_that_all_is_well_needs_no_promised_call_and_stays_won_back(brand: Brand) -> None:
+    case = make_case(brand, now=MONDAY_9)
+    promised = promises.of(case.id)[0]
+
+    outcome.mark_fixed(case, MONDAY_9 + HOUR)
+    outcome.record_answer(check_of(case).id, metric="nps", score=9, now=MONDAY_9 + HOUR)
+    broken = promises.break_overdue(now=MONDAY_9 + timedelta(days=2))
+
+    assert (broken, promised.kind, promised.state) == (0, "contact", "renegotiated")
+    assert (case.state, case.reopened) == ("closed", 0)
+
+
+def test_what_a_person_promised_still_holds_when_the_customer_says_fixed(brand: Brand, ana: Staff) -> None:
+    case = make_case(brand, now=MONDAY_9)
+    when = promises.Appointment(date(2025, 11, 10), time(16), "Europe/Berlin")
+    own = promises.make(case, words="Send the poles", when=when, keeper=ana, by=ana, now=MONDAY_9)
+
+    outcome.mark_fixed(case, MONDAY_9 + HOUR)
+
+    assert own.state == "open"

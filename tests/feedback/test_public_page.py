@@ -13,11 +13,11 @@ from accounts.models import Staff
 from core import clock, tokens
 from core.db import db
 from customers.models import Brand
-from feedback import assignments, entries, promises
+from feedback import assignments, entries, files, outcome, promises
 from feedback.models import Case, CaseEntry
 from feedback.promises import Appointment
 from tests.client import Client, count_queries
-from tests.factories import make_case, make_customer, make_touchpoint
+from tests.factories import make_brand, make_case, make_customer, make_touchpoint
 from tests.feedback.conftest import HOUR
 
 
@@ -117,6 +117,30 @@ def test_not_fixed_is_heard(client: Client, case: Case) -> None:
     assert case.state == "open"
 
 
+def test_what_the_customer_told_by_a_button_stands_among_what_happened(client: Client, case: Case) -> None:
+    outcome.mark_not_fixed(case, clock.now())
+    assert "You told us that it isn’t fixed" in show(client, case)
+
+    outcome.mark_fixed(case, clock.now())
+
+    page = show(client, case)
+    assert '<p class="due" id="next">You told us that it is fixed</p>' in page
+    assert "No longer needed" in page
+
+
+def test_what_followed_stands_above_what_it_followed(client: Client, case: Case) -> None:
+    page = show(client, case)
+
+    told = page[page.index('<ol class="line">') :]
+    assert told.index("A person from our team calls you") < told.index("You told us what went wrong")
+
+
+def test_files_that_came_with_the_words_are_acknowledged(client: Client, case: Case) -> None:
+    files.attach(case.id, [files.Upload(b"x", "tent.png", "image/png")], now=clock.now())
+
+    assert "with 1 file" in show(client, case)
+
+
 def test_the_page_asks_whether_it_is_fixed_through_a_form(client: Client, case: Case) -> None:
     assert f'action="{path(case, "/fixed")}" method="post"' in show(client, case)
 
@@ -155,7 +179,7 @@ def test_the_page_costs_the_same_for_one_and_for_three_of_everything(client: Cli
         client.get(address)
 
     assert one.count == three.count
-    assert one.count == 4, one
+    assert one.count == 6, one
 
 
 @pytest.mark.parametrize("token", ["x", "1" + "a" * 44, "é", "%00"])
@@ -197,3 +221,15 @@ def test_a_closed_case_can_still_be_written_to_and_opens_again(client: Client, c
 
     assert "Is it fixed?" not in page
     assert case.state == "recovery"
+
+
+@pytest.mark.parametrize("address", ["/c/abc", "/u/abc", "/u/abc/unsubscribe"])
+def test_a_link_that_was_cut_off_still_offers_the_only_brands_person(client: Client, address: str) -> None:
+    make_brand(name="Northwind Outdoor", phone="0800 555 0142")
+    db.session.commit()
+
+    answer = client.get(address)
+
+    assert answer.status_code == 404
+    assert "Northwind Outdoor" in answer.text
+    assert "tel:08005550142" in answer.text

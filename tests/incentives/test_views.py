@@ -17,7 +17,7 @@ from customers.models import Brand
 from incentives import codes, goodwill, rewards
 from incentives.models import Code, Fulfilment, Programme, ProgrammeState, RewardState, Trigger
 from tests.client import Client, count_queries
-from tests.factories import make_brand, make_customer, make_programme, make_staff, make_team
+from tests.factories import make_brand, make_case, make_customer, make_programme, make_staff, make_team
 from tests.incentives.test_goodwill import Case
 
 NEW = {
@@ -347,3 +347,37 @@ def test_nothing_is_shown_to_whoever_is_not_signed_in(client: Client) -> None:
 
     assert response.status_code == 302
     assert "/login" in response.headers["Location"]
+
+
+def test_a_budget_that_lasts_for_years_names_no_day(client: Client, marta: Staff) -> None:
+    programme = make_programme(budget=100_000_000)
+    rewards.issue_for(programme, customer=make_customer(), reason="invitation:1", now=clock.now())
+
+    assert "At this pace it lasts for years" in text_of(client.get(f"/incentives/{programme.public_id}"))
+
+
+def test_a_programme_with_less_than_one_reward_left_says_that_nobody_gets_it(client: Client, marta: Staff) -> None:
+    short, fine = (make_programme(budget=budget) for budget in (400, 5000))
+
+    said = [
+        "Nobody gets this any more" in text_of(client.get(f"/incentives/{each.public_id}")) for each in (short, fine)
+    ]
+
+    assert said == [True, False]
+
+
+def test_names_in_the_ledger_lead_to_the_record_and_cases_only_who_may_open_them(client: Client, marta: Staff) -> None:
+    programme = goodwill_programme()
+    reward = ask(programme)
+    real = make_case(programme.brand)
+    reward.case_id = real.id
+    db.session.commit()
+
+    page = text_of(client.get(f"/incentives/{programme.public_id}"))
+    client.sign_in(make_staff("lead"))
+    for_lead = text_of(client.get(f"/incentives/{programme.public_id}"))
+
+    assert f"/customers/{reward.customer.public_id}" in page
+    assert real.label in page
+    assert f"/desk/cases/{real.number}" not in page
+    assert f"/desk/cases/{real.number}" in for_lead

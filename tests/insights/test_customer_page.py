@@ -16,7 +16,7 @@ from feedback import complaints, entries, promises, seen
 from feedback.complaints import ComplaintData
 from feedback.models import Case
 from feedback.promises import Appointment
-from incentives.models import Reward, RewardState
+from incentives.models import Reward, RewardState, Trigger
 from insights import record, serving
 from insights.serving import Cost
 from notifications import suppression
@@ -282,3 +282,35 @@ def test_a_customer_is_found_by_name_address_number_and_reference(
 
     assert hanna.public_id in page
     assert other.public_id not in page
+
+
+# Before somebody contacts them
+
+
+def test_the_page_says_how_a_customer_likes_to_be_reached(lead: Client, hanna: Customer) -> None:
+    told = ComplaintData(
+        form_key=new_public_id(), customer=hanna, words="Cracked", via="phone", contact_time="morning", language="en"
+    )
+    assert "<dt>Prefers</dt>" not in look(lead, hanna)
+    make_case(customer=hanna, wants="email")
+    assert "<dt>Prefers</dt><dd>E-mail</dd>" in look(lead, hanna)
+
+    complaints.file(told, brand=make_brand(), by="customer", now=clock.now())
+
+    assert "<dt>Prefers</dt><dd>A call, in the morning</dd>" in look(lead, hanna)
+
+
+def test_the_page_says_how_much_goodwill_is_left_this_year(lead: Client, hanna: Customer) -> None:
+    programme = make_programme(trigger=Trigger.GOODWILL, customer_limit_minor=10_000, cap_days=365)
+    assert "€100 of €100 left this year" in look(lead, hanna)
+    for amount, state in ((2500, RewardState.ISSUED), (1000, RewardState.WAITING), (4000, RewardState.RELEASED)):
+        db.session.add(
+            Reward(
+                programme=programme, customer=hanna, reason=new_public_id(), state=state, by="rule",
+                amount_minor=amount, currency="EUR", created_at=clock.now(),
+                issued_at=clock.now(),
+            )
+        )  # fmt: skip
+    db.session.commit()
+
+    assert "€65 of €100 left this year" in look(lead, hanna)

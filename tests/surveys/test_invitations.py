@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 from flask import Flask
-from sqlalchemy import func, select
+from sqlalchemy import func, insert, select
 
 from core import clock, outbox
-from core.db import db
+from core.db import db, new_public_id
 from customers.models import Consent, Customer, Interaction
 from feedback import outcome
 from feedback.models import Case, CaseState, OutcomeCheck, OutcomeState
@@ -19,7 +19,7 @@ from incentives.models import Programme, Reward, RewardState
 from notifications import suppression
 from notifications.models import MailboxMessage, Message
 from surveys import invitations, outcomes, rules
-from surveys.models import Decision, Invitation, InvitationRule, InvitationState
+from surveys.models import Decision, Invitation, InvitationRule, InvitationState, Response
 from surveys.rules import Reason
 from tests.client import count_queries
 from tests.factories import (
@@ -463,3 +463,55 @@ def test_an_invitation_answered_before_it_was_sent_is_not_sent(app: Flask) -> No
     invitations.send([outbox.Item(0, {"invitation_id": invitation.id}, 0, 0)], now=clock.now())
 
     assert db.session.scalars(select(Message)).all() == []
+
+
+# Silence
+
+
+def ran_out(rule: InvitationRule, customer: Customer, *, days_ago: int, **more: Any) -> Invitation:
+    """An invitation whose link ran out so many days ago."""
+    end = clock.now() - timedelta(days=days_ago)
+    times = {"created_at": end - timedelta(days=30), "sent_at": end - timedelta(days=30), "expires_at": end}
+    return make_invitation(rule.survey, customer, **times, state="expired", **more)
+
+
+def answered(rule: InvitationRule, customer: Customer) -> None:
+    link = make_invitation(rule.survey, customer, state="answered")
+    said = {"invitation_id": link.id, "survey_id": link.survey_id, "version_id": link.version_id, "answers": {}}
+    said |= {"public_id": new_public_id(), "customer_id": customer.id, "channel": "email", "language": "en"}
+    said |= {"brand_id": rule.touchpoint.brand_id, "received_at": clock.now()}
+    said |= {"state": "complete", "answered_at": clock.now()}
+    db.session.execute(insert(Response), [said])
+
+
+def test_a_rule_for_the_silent_asks_who_let_a_link_run_out_and_nobody_else(rule: InvitationRule) -> None:
+    rule.conditions = {"field": "profile", "op": "in", "value": ["silent"]}
+    silent, never_asked, began, answered_since = (make_customer() for _ in range(4))
+    ran_out(rule, silent, days_ago=40)
+    ran_out(rule, began, days_ago=40, partial={"nps": 3})
+    ran_out(rule, answered_since, days_ago=40)
+    answered(rule, answered_since)
+
+    decided = [decide_one(rule, each).rule for each in (silent, never_asked, began, answered_since)]
+
+    assert decided == [Reason.INVITED, Reason.CONDITIONS, Reason.CONDITIONS, Reason.CONDITIONS]
+
+
+def test_who_fell_silent_after_a_score_is_silent_today(rule: InvitationRule) -> None:
+    rule.conditions = {"field": "profile", "op": "==", "value": "promoter"}
+    customer = make_customer(profile="promoter", profile_score=9, profile_at=clock.now() - timedelta(days=300))
+    ran_out(rule, customer, days_ago=40)
+
+    assert decide_one(rule, customer).rule == Reason.CONDITIONS
+
+
+@pytest.mark.parametrize("many", [1, 10])
+def test_looking_for_the_silent_is_one_statement_more_however_many(rule: InvitationRule, many: int) -> None:
+    rule.conditions = {"field": "profile", "op": "in", "value": ["silent"]}
+    asked = [make_interaction(rule.touchpoint, make_customer()) for _ in range(many)]
+    db.session.flush()
+
+    with count_queries() as queries:
+        invitations.decide(asked, now=clock.now())
+
+    assert queries.count == 8, list(queries)

@@ -287,6 +287,7 @@ def test_a_reward_is_on_its_way_and_then_there(client: Client, invitation: Invit
     assert reward.code is not None
     assert reward.code in there
     assert "€5 off, for taking the time" in there
+    assert "One order over €20." in there
 
 
 def test_a_link_that_ran_out_says_so_and_offers_a_person(client: Client, invitation: Invitation) -> None:

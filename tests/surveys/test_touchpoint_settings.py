@@ -67,18 +67,31 @@ def the_rule() -> InvitationRule:
 # The touchpoint
 
 
-@pytest.mark.parametrize("role", ["lead", "marketer"])
-def test_leads_and_marketers_read_what_only_an_administrator_changes(
-    client: Client, touchpoint: Touchpoint, role: str
-) -> None:
+def test_leads_read_what_others_change(client: Client, touchpoint: Touchpoint) -> None:
     make_rule(touchpoint)
-    client.sign_in(make_staff(role))
+    client.sign_in(make_staff("lead"))
 
     read = client.get(page_of(touchpoint))
 
     assert "An administrator can change" in read.text
     assert "Save the rule" not in read.text
     for path in (page_of(touchpoint), f"{page_of(touchpoint)}/rule", f"{page_of(touchpoint)}/use"):
+        assert client.post(path).status_code == 403
+
+
+def test_a_marketer_sets_the_rule_of_a_touchpoint_and_leaves_the_touchpoint_alone(
+    client: Client, touchpoint: Touchpoint
+) -> None:
+    make_rule(touchpoint)
+    client.sign_in(make_staff("marketer"))
+
+    page = client.get(page_of(touchpoint)).text
+    saved = post_rule(client, touchpoint, sample_percent="50")
+
+    assert "Save the rule" in page
+    assert "Save the touchpoint" not in page
+    assert (saved.status_code, the_rule().sample_percent) == (302, 50)
+    for path in (page_of(touchpoint), f"{page_of(touchpoint)}/use"):
         assert client.post(path).status_code == 403
 
 
