@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 
 from flask_babel import gettext as _
@@ -30,6 +30,17 @@ def post_opened(cases: Sequence[Case], *, now: datetime) -> None:
 
 def post_promise(case: Case, promise: Promise, *, by: Staff, now: datetime) -> None:
     """Write to the customer what was promised. Raises CannotWrite where there is no address, or nobody known."""
+    _post("promise_made", case, promise, {}, by=by, now=now)
+
+
+def post_change(case: Case, promise: Promise, *, was: Promise, because: str, by: Staff, now: datetime) -> None:
+    """Write to the customer that `promise` holds instead of `was`, and why. Raises CannotWrite."""
+    with i18n.use_language(case.language, zone=case.brand.zone):
+        values = {"was": public.by_when(was, case, now), "because": because}
+    _post("promise_changed", case, promise, values, by=by, now=now)
+
+
+def _post(kind: str, case: Case, promise: Promise, more: Mapping[str, str], *, by: Staff, now: datetime) -> None:
     customer = case.customer
     if customer is None or not entries.can_write_to(case):
         raise entries.CannotWrite(
@@ -43,9 +54,10 @@ def post_promise(case: Case, promise: Promise, *, by: Staff, now: datetime) -> N
             "promise_detail": formats.day(promise.due_at, "long"),
             "case_url": public.case_url(case),
             "name": greeting_name(customer.first_name),
+            **more,
         }
     messages.post(
-        "promise_made",
+        kind,
         reason=f"promise:{promise.id}",
         brand=case.brand,
         customer=customer,

@@ -98,6 +98,7 @@ class Known:
     causes: Mapping[int, RootCause]
     rewards: Mapping[int, Reward]
     messages: Mapping[int, Message]
+    anew: Mapping[int, Event]  # by the promise that was agreed anew
 
 
 @dataclass(frozen=True)
@@ -137,6 +138,7 @@ def _known(case: Case, said: Sequence[CaseEntry], promised: Sequence[Promise], e
         causes=_by_id(RootCause, {event.data.get("cause") for event in events}),
         rewards={reward.id: reward for reward in db.session.scalars(select(Reward).where(Reward.case_id == case.id))},
         messages=_by_id(Message, {entry.message_id for entry in said}),
+        anew={event.data["promise"]: event for event in events if event.kind == "promise.renegotiated"},
     )
 
 
@@ -215,7 +217,17 @@ def _about(promise: Promise, known: Known, now: datetime) -> str:
         said += " " + (
             _("Kept %(time)s early.", time=length) if promise.state == "kept" else _("Kept %(time)s late.", time=length)
         )
-    return said
+    return said + _about_change(known.anew.get(promise.id), known)
+
+
+def _about_change(event: Event | None, known: Known) -> str:
+    """Return who agreed on another time, and why."""
+    if event is None:
+        return ""
+    who = known.staff.get(staff_id_of(event.actor) or 0)
+    said = " " + _("Agreed anew by %(name)s.", name=who.first_name) if who else ""
+    why = promises.WHY_ANEW.get(str(event.data.get("because")))
+    return f"{said} {why}." if why else said
 
 
 def _line(event: Event, known: Known, now: datetime) -> Line | None:

@@ -28,7 +28,7 @@ from wtforms.validators import DataRequired, InputRequired, Length, NumberRange,
 
 from core import formats
 from core.db import new_public_id
-from feedback.promises import Appointment
+from feedback.promises import WHY_ANEW, Appointment
 from feedback.several import REASONS
 
 LONGEST = 10_000
@@ -145,6 +145,14 @@ class PromiseForm(WhenForm):
         self.keeper.choices = choices_of([("", _("The team")), *staff])
         self.offer_times(now=now, zone=zone)
         return self
+
+
+class AnotherTimeForm(PromiseForm):
+    because = RadioField(
+        _l("Why at another time"),
+        choices=[SelectChoice(code, words) for code, words in WHY_ANEW.items()],
+        validators=[InputRequired(_l("Say why."))],
+    )
 
 
 def _times(now: datetime) -> list[tuple[str, str]]:
