@@ -19,7 +19,7 @@ from feedback import entries, promises, rows
 from feedback.actors import staff_id_of
 from feedback.models import Case, CaseEntry, EntryKind, Promise, RootCause
 from feedback.several import REASONS
-from incentives.models import Reward
+from incentives.models import Reward, RewardState
 from notifications.models import Message
 
 EVENTS_SHOWN: Final = 500
@@ -106,6 +106,7 @@ class Thread:
     days: list[Day]
     last_entry_id: int
     promises: list[Promise]
+    undecided: list[Reward]  # goodwill that waits for a second person
 
 
 def thread_of(case: Case, *, now: datetime) -> Thread:
@@ -119,7 +120,8 @@ def thread_of(case: Case, *, now: datetime) -> Thread:
         *(line for event in events if (line := _line(event, known, now)) is not None),
     ]
     items.sort(key=lambda item: (item.at, item.order))
-    return Thread(_days(items, now), case.last_entry_id, promised)
+    undecided = [reward for reward in known.rewards.values() if reward.state == RewardState.WAITING]
+    return Thread(_days(items, now), case.last_entry_id, promised, undecided)
 
 
 def _events(case_id: int) -> list[Event]:
@@ -202,12 +204,18 @@ def _promised(promise: Promise, case: Case, known: Known, now: datetime) -> Prom
         "%(promise)s by %(time)s", promise=rows.promise_words(promise, case), time=formats.by_when(promise.due_at, now)
     )
     mark = formats.left(promise.due_at, now) if promise.state == "open" else ""
-    return Promised(promise.made_at, promise, words, _about(promise, known, now), mark)
+    return Promised(promise.made_at, promise, words, _about(promise, case, known, now), mark)
 
 
-def _about(promise: Promise, known: Known, now: datetime) -> str:
+def _by_itself(case: Case) -> str:
+    if case.origin == "answer":
+        return _("Promised by the survey page.")
+    return _("Promised when the case was opened.")
+
+
+def _about(promise: Promise, case: Case, known: Known, now: datetime) -> str:
     maker = known.staff.get(staff_id_of(promise.made_by) or 0)
-    said = _("Promised by %(name)s.", name=maker.first_name) if maker else _("Promised by the survey page.")
+    said = _("Promised by %(name)s.", name=maker.first_name) if maker else _by_itself(case)
     keeper = known.staff.get(promise.keeper_id or 0)
     if promise.state == "open" and keeper is not None:
         said += " " + _("%(name)s keeps it.", name=keeper.first_name)
@@ -297,6 +305,14 @@ def _rewarded(event: Event, who: str, known: Known) -> Telling:
     )
 
 
+def _asked_for(event: Event, who: str, known: Known) -> Telling:
+    reward = known.rewards.get(event.data.get("reward") or 0)
+    amount = formats.money(reward.amount_minor, reward.currency) if reward else ""
+    words = _("“%(words)s”", words=reward.words) if reward and reward.words else ""
+    rest = _("by %(name)s. A second person must agree.", name=who)
+    return "gift", "", (_("%(amount)s goodwill asked for", amount=amount), f"{rest} {words}".strip())
+
+
 def _closed(event: Event, who: str, known: Known) -> Telling:
     why = {
         "won_back": _("won back."),
@@ -358,6 +374,9 @@ LINES: Final[Mapping[str, Any]] = {
     "outcome.answered": _outcome,
     "outcome.silent": _simple("form", "", lambda: _("The customer did not answer when asked again.")),
     "reward.issued": _rewarded,
+    "goodwill.asked": _asked_for,
+    "goodwill.approved": _simple("check", "fern", lambda: _("Goodwill agreed to")),
+    "goodwill.declined": _simple("cross", "", lambda: _("Goodwill declined")),
 }
 
 

@@ -274,7 +274,10 @@ def test_goodwill_above_the_limit_waits_for_a_second_person(desk: Client, brand:
     desk.post(f"/desk/cases/{case.number}/goodwill", data={"goodwill-amount": "25", "goodwill-words": "Late"})
 
     assert db.session.scalars(select(Reward.state)).one() == "waiting"
-    assert "waits for a second person" in show(desk, case)
+    told, later_on = show(desk, case), show(desk, case)
+    assert "waits for a second person" in told
+    assert "€25 goodwill asked for" in later_on  # the case goes on saying it, once the toast is gone
+    assert "by Ana. A second person must agree. “Late”" in later_on
 
 
 @pytest.mark.parametrize("amount", ["", "0", "-5", "x", "1.005", "1e9", "NaN", "Infinity"])
