@@ -122,10 +122,10 @@ def timeline(
         voice=case.words or "",
         language=case.language,
     )
-    told = [heard, *(_promise(each, case, now) for each in promises)]
+    told = [_promise(each, case, now) for each in promises]
     told += [line for each in entries if (line := _entry(each, now)) is not None]
     told += [_reward(each, now) for each in rewards if each.issued_at is not None]
-    return sorted(told, key=lambda line: line.at, reverse=True)
+    return [*sorted(told, key=lambda line: line.at, reverse=True), heard]
 
 
 def _promise(promise: Promise, case: Case, now: datetime) -> Told:
