@@ -112,20 +112,34 @@ def next_step(case: Case, promises: Sequence[Promise], *, now: datetime) -> Step
 
 
 def timeline(
-    case: Case, promises: Sequence[Promise], entries: Sequence[CaseEntry], rewards: Sequence[Reward], *, now: datetime
+    case: Case,
+    promises: Sequence[Promise],
+    entries: Sequence[CaseEntry],
+    rewards: Sequence[Reward],
+    *,
+    also: Sequence[Case] = (),
+    now: datetime,
 ) -> list[Told]:
-    """Return what we promised and what happened, newest first. Notes and calls' contents stay inside."""
-    heard = Told(
+    """Return what we promised and what happened, newest first. Notes and calls' contents stay inside.
+
+    `also` are the cases merged into this one: what the customer told us there stands here too.
+    """
+    heard = [_heard(each, now) for each in (case, *also)]
+    told = [_promise(each, case, now) for each in promises]
+    told += [line for each in entries if (line := _entry(each, now)) is not None]
+    told += [_reward(each, now) for each in rewards if each.issued_at is not None]
+    # What was told and what it led to happened in one moment: told first.
+    return sorted([*told, *heard], key=lambda line: (line.at, line not in heard), reverse=True)
+
+
+def _heard(case: Case, now: datetime) -> Told:
+    return Told(
         case.opened_at,
         _("You told us what went wrong"),
         detail=formats.moment(case.opened_at, now),
         voice=case.words or "",
         language=case.language,
     )
-    told = [_promise(each, case, now) for each in promises]
-    told += [line for each in entries if (line := _entry(each, now)) is not None]
-    told += [_reward(each, now) for each in rewards if each.issued_at is not None]
-    return [*sorted(told, key=lambda line: line.at, reverse=True), heard]
 
 
 def _promise(promise: Promise, case: Case, now: datetime) -> Told:

@@ -120,8 +120,12 @@ def thread_of(case: Case, *, now: datetime) -> Thread:
         *(line for event in events if (line := _line(event, known, now)) is not None),
     ]
     items.sort(key=lambda item: (item.at, item.order))
-    undecided = [reward for reward in known.rewards.values() if reward.state == RewardState.WAITING]
+    undecided = [reward for reward in known.rewards.values() if _is_undecided(reward, case)]
     return Thread(_days(items, now), case.last_entry_id, promised, undecided)
+
+
+def _is_undecided(reward: Reward, case: Case) -> bool:
+    return reward.state == RewardState.WAITING and reward.case_id == case.id
 
 
 def _events(case_id: int) -> list[Event]:
@@ -138,10 +142,15 @@ def _known(case: Case, said: Sequence[CaseEntry], promised: Sequence[Promise], e
     return Known(
         staff=_by_id(Staff, staff_ids),
         causes=_by_id(RootCause, {event.data.get("cause") for event in events}),
-        rewards={reward.id: reward for reward in db.session.scalars(select(Reward).where(Reward.case_id == case.id))},
+        rewards={reward.id: reward for reward in db.session.scalars(_rewards(case))},
         messages=_by_id(Message, {entry.message_id for entry in said}),
         anew={event.data["promise"]: event for event in events if event.kind == "promise.renegotiated"},
     )
+
+
+def _rewards(case: Case) -> Any:
+    """Return the rewards of a case; those of one that was merged lie with the case they went to."""
+    return select(Reward).where(Reward.case_id.in_([case.id, case.merged_into_id or case.id]))
 
 
 def _by_id(model: Any, ids: Iterable[Any]) -> dict[int, Any]:
@@ -313,6 +322,16 @@ def _asked_for(event: Event, who: str, known: Known) -> Telling:
     return "gift", "", (_("%(amount)s goodwill asked for", amount=amount), f"{rest} {words}".strip())
 
 
+def _merged(event: Event, who: str, known: Known) -> Telling:
+    number = f"AM-{event.data.get('number')}"
+    return "mend", "", (_("Merged into %(number)s", number=number), _("by %(name)s.", name=who))
+
+
+def _merged_from(event: Event, who: str, known: Known) -> Telling:
+    number = f"AM-{event.data.get('number')}"
+    return "mend", "", (_("%(number)s was merged into this case", number=number), _("by %(name)s.", name=who))
+
+
 def _closed(event: Event, who: str, known: Known) -> Telling:
     why = {
         "won_back": _("won back."),
@@ -366,6 +385,8 @@ LINES: Final[Mapping[str, Any]] = {
     "case.resolved": _resolved,
     "case.reopened": _reopened,
     "case.customer_merged": _simple("people", "", lambda: _("The customer’s two records became one")),
+    "case.merged": _merged,
+    "case.merged_from": _merged_from,
     "case.won_back": _simple("mend", "", lambda: _("Won back.")),
     "case.closed": _closed,
     "clock.breached": _simple("alert", "ember", lambda: _("A deadline passed.")),

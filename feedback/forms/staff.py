@@ -240,6 +240,20 @@ class ChoiceForm(ActForm):
         return self
 
 
+class MergeForm(ActForm):
+    """Which of the customer's other cases goes on."""
+
+    into = RadioField(
+        _l("Which case goes on"),
+        validators=[InputRequired(_l("Choose the case that goes on."))],
+        validate_choice=False,  # the verb says why one that was offered cannot be taken any more
+    )
+
+    def offer(self, pairs: Iterable[tuple[str, str]]) -> MergeForm:
+        self.into.choices = choices_of(pairs)
+        return self
+
+
 class NewCaseForm(ActForm):
     """A case opened by hand. The customer is named by what staff have: e-mail address or customer number."""
 

@@ -14,7 +14,7 @@ from core import access, clock, i18n, tokens
 from core.db import db, new_public_id
 from core.errors import NotFound
 from customers import erasure
-from feedback import cases, entries, files, outcome, public
+from feedback import cases, entries, files, merging, outcome, public
 from feedback.files import BadFile, Upload
 from feedback.forms.public import CustomerReplyForm
 from feedback.models import Case, CaseState, Promise
@@ -46,7 +46,7 @@ def reply(token: str) -> Answer:
     if not fine or uploads is None:
         return _page(case, token, form), 422
     entry = entries.customer_reply(case, body=form.reply.data, form_key=form.key(), language=i18n.language(), now=now)
-    files.attach(case.id, uploads, entry_id=entry.id, now=now)
+    files.attach(entry.case_id, uploads, entry_id=entry.id, now=now)
     db.session.commit()
     return redirect(url_for("case_page.show", token=token, said="reply", **_asked_language()), 303)
 
@@ -77,6 +77,8 @@ def _case(token: str) -> Case:
     case = cases.by_public_id(tokens.read("case", token))
     if case is None:
         raise NotFound
+    if case.merged_into_id is not None:
+        case = cases.by_id(case.merged_into_id)
     i18n.speak(case.language, zone=case.brand.zone)
     g.brand = case.brand  # an error page then offers this brand's person
     erasure.check(case.customer)
@@ -90,9 +92,11 @@ def _has_ended(case: Case) -> bool:
 
 def _page(case: Case, token: str, form: CustomerReplyForm) -> str:
     now = clock.now()
+    also = merging.merged_into(case)
+    ids = [case.id, *(each.id for each in also)]
     promises = db.session.scalars(
         select(Promise)
-        .where(Promise.case_id == case.id)
+        .where(Promise.case_id.in_(ids))
         .options(joinedload(Promise.keeper).lazyload(Staff.roles))
         .order_by(Promise.made_at)
     ).all()
@@ -103,7 +107,7 @@ def _page(case: Case, token: str, form: CustomerReplyForm) -> str:
         brand=case.brand,
         title=public.title(case),
         step=public.next_step(case, promises, now=now),
-        told=public.timeline(case, promises, entries.of(case.id), rewards, now=now),
+        told=public.timeline(case, promises, entries.of(*ids), rewards, also=also, now=now),
         can_decide=case.state != CaseState.CLOSED and case.fixed_at is None,
         form=form,
         most_files=files.MOST_FILES,
