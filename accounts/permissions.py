@@ -36,6 +36,7 @@ AGENT: Final = EVERYBODY | {
 }
 LEAD: Final = AGENT | {
     "cases.assign",
+    "cases.merge",
     "cases.see_all",
     "customers.erase",
     "customers.export",

@@ -233,6 +233,11 @@ def by_public_id(public_id: str) -> Case | None:
     return db.session.scalar(select(Case).where(Case.public_id == public_id).options(*RELATED))
 
 
+def by_id(case_id: int) -> Case:
+    """Return a case with what its pages show of it."""
+    return db.session.scalars(select(Case).where(Case.id == case_id).options(*RELATED)).one()
+
+
 RELATED: Final = (
     joinedload(Case.brand),
     joinedload(Case.touchpoint),

@@ -17,7 +17,7 @@ from feedback import clocks, promises, public
 from feedback.actors import CUSTOMER, actor_of
 from feedback.models import Case, CaseEntry, CaseState, ClockKind, EntryKind
 from feedback.reopening import reopen, start_clock
-from feedback.state import CaseClosed, lock, record, settle
+from feedback.state import CaseClosed, lock, lock_where_it_goes_on, record, settle
 from notifications import kinds, messages
 from notifications.models import Message
 
@@ -111,7 +111,7 @@ def reply(
 
 def customer_reply(case: Case, *, body: str, now: datetime, form_key: str, language: str | None = None) -> CaseEntry:
     """Keep what the customer writes; an answer of ours is due then, and a case that was over opens again."""
-    lock(case)
+    case = lock_where_it_goes_on(case)
     if again := _made_by(form_key):
         return again
     entry = CaseEntry(case_id=case.id, kind=EntryKind.CUSTOMER, body=body, language=language, form_key=form_key, at=now)
@@ -151,10 +151,12 @@ def newer_than(case: Case, last_seen: int, *, unless_by: Staff) -> list[CaseEntr
     return list(db.session.scalars(query.order_by(CaseEntry.at, CaseEntry.id)))
 
 
-def of(case_id: int) -> list[CaseEntry]:
-    """Return everything said in a case with who said it, oldest first."""
+def of(*case_ids: int) -> list[CaseEntry]:
+    """Return everything said in a case (or some) with who said it, oldest first."""
     query = (
-        select(CaseEntry).options(joinedload(CaseEntry.staff).lazyload(Staff.roles)).where(CaseEntry.case_id == case_id)
+        select(CaseEntry)
+        .options(joinedload(CaseEntry.staff).lazyload(Staff.roles))
+        .where(CaseEntry.case_id.in_(case_ids))
     )
     return list(db.session.scalars(query.order_by(CaseEntry.at, CaseEntry.id)))
 

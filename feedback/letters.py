@@ -32,6 +32,17 @@ def post_opened(cases: Sequence[Case], *, now: datetime) -> None:
 
 def post_promise(case: Case, promise: Promise, *, by: Staff, now: datetime) -> None:
     """Write to the customer what was promised. Raises CannotWrite where there is no address, or nobody known."""
+    _post("promise_made", case, promise, {}, by=by, now=now)
+
+
+def post_change(case: Case, promise: Promise, *, was: Promise, because: str, by: Staff, now: datetime) -> None:
+    """Write to the customer that `promise` holds instead of `was`, and why. Raises CannotWrite."""
+    with i18n.use_language(case.language, zone=case.brand.zone):
+        values = {"was": public.by_when(was, case, now), "because": because}
+    _post("promise_changed", case, promise, values, by=by, now=now)
+
+
+def _post(kind: str, case: Case, promise: Promise, more: Mapping[str, str], *, by: Staff, now: datetime) -> None:
     customer = case.customer
     if customer is None or not entries.can_write_to(case):
         raise entries.CannotWrite(
@@ -45,8 +56,9 @@ def post_promise(case: Case, promise: Promise, *, by: Staff, now: datetime) -> N
             "promise_detail": formats.day(promise.due_at, "long"),
             "case_url": public.case_url(case),
             "name": greeting_name(customer.first_name),
+            **more,
         }
-    post("promise_made", case, customer, reason=f"promise:{promise.id}", language=case.language, values=values, now=now)
+    post(kind, case, customer, reason=f"promise:{promise.id}", language=case.language, values=values, now=now)
 
 
 def post(

@@ -73,7 +73,9 @@ class Case(Model):
         Index("ix_case_verify", "resolved_at", postgresql_where=text("state = 'resolved'")),
         Index("ix_case_opened_at", "opened_at"),
         Index("uq_case_reason", "reason", unique=True),
+        Index("ix_case_merged_into", "merged_into_id", postgresql_where=text("merged_into_id IS NOT NULL")),
         CheckConstraint("state <> 'closed' OR closed_at IS NOT NULL", name="closed_has_time"),
+        CheckConstraint("merged_into_id IS NULL OR state = 'closed'", name="merged_is_closed"),
     )
     id: Mapped[Id]
     public_id: Mapped[PublicId]
@@ -114,6 +116,7 @@ class Case(Model):
     off_desk: Mapped[bool] = mapped_column(default=False)  # imported: comes to the desk only on request
     import_id: Mapped[int | None] = mapped_column(ForeignKey("import_run.id"))
     link_revoked_at: Mapped[datetime | None]
+    merged_into_id: Mapped[int | None] = mapped_column(ForeignKey("case.id"))  # where its work goes on
     brand: Mapped[Brand] = relationship()
     touchpoint: Mapped[Touchpoint | None] = relationship()
     interaction: Mapped[Interaction | None] = relationship()

@@ -18,7 +18,7 @@ from feedback.actors import CUSTOMER, RULE, By, actor_of
 from feedback.models import Case, CaseState, ClockKind, OutcomeCheck, OutcomeState
 from feedback.promises import let_contact_go
 from feedback.reopening import live_check, reopen, start_clock
-from feedback.state import lock, raise_priority, record, settle
+from feedback.state import lock, lock_where_it_goes_on, raise_priority, record, settle
 
 SILENT_AFTER: Final = timedelta(days=30)  # as long as an invitation's link works
 
@@ -68,7 +68,7 @@ def mark_fixed(case: Case, now: datetime) -> OutcomeCheck | None:
 
     Returns the check, so that its question can be put on the next page. A second time changes nothing.
     """
-    lock(case)
+    case = lock_where_it_goes_on(case)
     if case.fixed_at is None and case.state != CaseState.CLOSED:
         case.fixed_at = now
         record(case, "case.fixed", by=CUSTOMER, now=now)
@@ -84,7 +84,7 @@ def mark_fixed(case: Case, now: datetime) -> OutcomeCheck | None:
 
 def mark_not_fixed(case: Case, now: datetime) -> None:
     """Take the customer's word that it is not put right: the case opens again, or an answer of ours is due."""
-    lock(case)
+    case = lock_where_it_goes_on(case)
     record(case, "case.not_fixed", by=CUSTOMER, now=now)
     if case.is_open:
         _back_to_work(case, now)
@@ -116,8 +116,7 @@ def record_answer(check_id: int, *, metric: str, score: int, now: datetime) -> O
     check = db.session.get(OutcomeCheck, check_id)
     if check is None:
         raise NotFound
-    case = db.session.get_one(Case, check.case_id)
-    lock(case)
+    case = lock_where_it_goes_on(db.session.get_one(Case, check.case_id))
     db.session.refresh(check)
     if check.state == OutcomeState.ANSWERED:
         return check

@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections import defaultdict
 from dataclasses import dataclass
 from datetime import date, datetime, time
+from typing import Final
 
 from flask_babel import gettext as _
+from flask_babel import lazy_gettext as _l
 from sqlalchemy import select, update
 
 from accounts.models import Staff
@@ -17,6 +19,13 @@ from feedback import reopening
 from feedback.actors import RULE, By, actor_of
 from feedback.models import OPEN_STATES, Case, Promise, PromiseState
 from feedback.state import lock, raise_priority, record, settle
+
+WHY_ANEW: Final = {  # why another time is agreed on
+    "customer_asked": _l("The customer asked for it"),
+    "third_party": _l("We wait for somebody else"),
+    "needs_time": _l("It takes longer than we thought"),
+    "our_mistake": _l("We made a mistake"),
+}
 
 
 class InThePast(Refusal):
@@ -31,6 +40,13 @@ class PromiseEnded(Conflict):
 
     def sentence(self) -> str:
         return _("This promise has already ended. Make a new one instead.")
+
+
+class PromisePassed(PromiseEnded):
+    code = "promise-passed"
+
+    def sentence(self) -> str:
+        return _("The time of this promise has passed, so it is late. Make a new promise instead: this stays in view.")
 
 
 @dataclass(frozen=True)
@@ -128,9 +144,9 @@ def _kept_state(promise: Promise, now: datetime) -> PromiseState:
     return PromiseState.KEPT if now <= promise.due_at else PromiseState.LATE
 
 
-def _end(promise: Promise, state: PromiseState, *, case: Case, by: By, now: datetime) -> None:
+def _end(promise: Promise, state: PromiseState, *, case: Case, by: By, now: datetime, **why: str) -> None:
     promise.state, promise.ended_at, promise.ended_by = state, now, actor_of(by)
-    record(case, f"promise.{state}", by=by, now=now, promise=promise.id)
+    record(case, f"promise.{state}", by=by, now=now, promise=promise.id, **why)
 
 
 def renegotiate(
@@ -140,25 +156,34 @@ def renegotiate(
     words: str,
     when: Appointment,
     keeper: Staff | None,
+    because: str,
     by: By,
     now: datetime,
     form_key: str | None = None,
 ) -> Promise:
     """Agree on something else in time; the old promise stays visible. A promised contact remains one.
 
-    The same form sent twice agrees once. Raises PromiseEnded, InThePast.
+    `because` is a code of WHY_ANEW. The same form sent twice agrees once. Raises PromiseEnded, InThePast; and
+    PromisePassed once its time is over, even before the clock process has called it broken.
     """
     lock(case)
     db.session.refresh(promise)
     if form_key and (again := db.session.scalar(select(Promise).where(Promise.form_key == form_key))):
         return again
-    if promise.state != PromiseState.OPEN:
-        raise PromiseEnded
+    check_renewable(promise, now=now)
     fresh = make(case, words=words, when=when, keeper=keeper, by=by, now=now, form_key=form_key, kind=promise.kind)
     promise.replaced_by_id = fresh.id
-    _end(promise, PromiseState.RENEGOTIATED, case=case, by=by, now=now)
+    _end(promise, PromiseState.RENEGOTIATED, case=case, by=by, now=now, because=because)
     settle(case, now=now)
     return fresh
+
+
+def check_renewable(promise: Promise, *, now: datetime) -> None:
+    """Raise PromiseEnded or PromisePassed if another time can no longer be agreed on."""
+    if promise.state != PromiseState.OPEN:
+        raise PromiseEnded
+    if now > promise.due_at:
+        raise PromisePassed
 
 
 def one_of(case: Case, public_id: str) -> Promise:

@@ -132,27 +132,34 @@ def timeline(
     rewards: Sequence[Reward],
     *,
     said: Sequence[tuple[str, datetime]],
-    files: Mapping[int | None, int],
+    files: Mapping[int, Mapping[int | None, int]],
+    also: Sequence[Case] = (),
     now: datetime,
 ) -> list[Told]:
     """Return what we promised and what happened, newest first. Notes and calls' contents stay inside.
 
-    `said` is what the customer told by a button, as (kind of event, moment); `files` how many came with an entry, or
-    under None with what opened the case.
+    `said` is what the customer told by a button, as (kind of event, moment); `files` by case how many came with an
+    entry, or under None with what opened it. `also` are the cases merged into this one: what the customer told us there
+    stands here too.
     """
-    heard = Told(
-        case.opened_at,
-        _("You told us what went wrong"),
-        detail=_when(case.opened_at, files.get(None, 0), now),
-        voice=case.words or "",
-        language=case.language,
-    )
-    told = [heard, *(_promise(each, case, now) for each in promises)]
-    told += [line for each in entries if (line := _entry(each, files.get(each.id, 0), now)) is not None]
+    told = [_heard(each, files.get(each.id, {}).get(None, 0), now) for each in (case, *also)]
+    told += [_promise(each, case, now) for each in promises]
+    came_with = {entry_id: count for counts in files.values() for entry_id, count in counts.items()}
+    told += [line for each in entries if (line := _entry(each, came_with.get(each.id, 0), now)) is not None]
     told += [_reward(each, now) for each in rewards if each.issued_at is not None]
     told += [Told(at, str(SAID[kind]), detail=formats.moment(at, now)) for kind, at in said]
     # Of one moment, what followed stands above what it followed.
     return sorted(told, key=lambda line: line.at)[::-1]
+
+
+def _heard(case: Case, files: int, now: datetime) -> Told:
+    return Told(
+        case.opened_at,
+        _("You told us what went wrong"),
+        detail=_when(case.opened_at, files, now),
+        voice=case.words or "",
+        language=case.language,
+    )
 
 
 def _when(at: datetime, files: int, now: datetime) -> str:

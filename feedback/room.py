@@ -18,13 +18,13 @@ from feedback import (
     recomputing,  # noqa: F401  # imported for the outbox handler
 )
 from feedback.models import Case
-from feedback.views import case, complaints, deadlines, desk, filing, promises, public, several, trees
+from feedback.views import case, complaints, deadlines, desk, filing, merging, promises, public, several, trees
 from incentives.cases import CaseName, named_by
 
 
 def init_app(app: Flask) -> None:
     """Register what this room serves."""
-    for view in (desk, several, case, promises, deadlines, filing, trees, public, complaints):
+    for view in (desk, several, case, merging, promises, deadlines, filing, trees, public, complaints):
         app.register_blueprint(view.blueprint)
     frame.add(Entry("desk.show", _l("Recovery desk"), "mend", "desk.see", 10, count=open_cases))
     named_by(names_of)

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any, Final
 
+from flask_babel import gettext as _
 from sqlalchemy import and_, exists, literal, or_, select, union_all
 from sqlalchemy import case as sql_case
 from sqlalchemy.dialects.postgresql import distinct_on
@@ -25,8 +26,33 @@ class CaseClosed(Conflict):
     code = "case-closed"
 
 
+class CaseMerged(Conflict):
+    code = "case-merged"
+
+    def sentence(self) -> str:
+        return _("This case was merged into another one. The work goes on there.")
+
+
 def lock(case: Case) -> None:
-    """Hold the case's row until the transaction ends and read it anew: verbs on one case go one after the other."""
+    """Hold the case's row until the transaction ends and read it anew: verbs on one case go one after the other.
+
+    Raises CaseMerged: nothing is done in a case that was merged into another one.
+    """
+    _lock(case)
+    if case.merged_into_id is not None:
+        raise CaseMerged
+
+
+def lock_where_it_goes_on(case: Case) -> Case:
+    """Hold the case, or the one it was merged into, and return that: a customer's word is heard where the work is."""
+    _lock(case)
+    while case.merged_into_id is not None:
+        case = db.session.get_one(Case, case.merged_into_id)
+        _lock(case)
+    return case
+
+
+def _lock(case: Case) -> None:
     db.session.execute(
         select(Case).where(Case.id == case.id).with_for_update(), execution_options={"populate_existing": True}
     )
@@ -76,16 +102,11 @@ def _due(case_ids: Sequence[int]) -> Any:
         CaseClock.kind.label("act"),
         literal(1).label("rank"),
     ).where(CaseClock.case_id == among(case_ids), CaseClock.stopped_at.is_(None), CaseClock.paused_at.is_(None))
-    said_since = exists().where(
-        CaseEntry.case_id == Promise.case_id,
-        CaseEntry.at >= Promise.ended_at,
-        or_(CaseEntry.kind == EntryKind.REPLY, and_(CaseEntry.kind == EntryKind.CALL, CaseEntry.reached.is_(True))),
-    )
     open_promises = select(Promise.case_id, Promise.due_at, _promise_act("contact", "promise"), literal(0)).where(
         Promise.case_id == among(case_ids), Promise.state == PromiseState.OPEN
     )
     broken = select(Promise.case_id, Promise.due_at, literal("broken_promise"), literal(0)).where(
-        Promise.case_id == among(case_ids), Promise.state == PromiseState.BROKEN, ~said_since
+        Promise.case_id == among(case_ids), unanswered()
     )
     planned = select(Case.id, Case.planned_at, literal("planned"), literal(2)).where(
         Case.id == among(case_ids), Case.planned_at.is_not(None)
@@ -93,6 +114,16 @@ def _due(case_ids: Sequence[int]) -> Any:
     due = union_all(clocks, open_promises, broken, planned).subquery()
     first = select(due.c.case_id, due.c.due_at, due.c.act).ext(distinct_on(due.c.case_id))
     return first.order_by(due.c.case_id, due.c.due_at, due.c.rank)
+
+
+def unanswered() -> Any:
+    """Return the condition of a broken promise after which nobody has talked to the customer."""
+    said_since = exists().where(
+        CaseEntry.case_id == Promise.case_id,
+        CaseEntry.at >= Promise.ended_at,
+        or_(CaseEntry.kind == EntryKind.REPLY, and_(CaseEntry.kind == EntryKind.CALL, CaseEntry.reached.is_(True))),
+    )
+    return and_(Promise.state == PromiseState.BROKEN, ~said_since)
 
 
 def _promise_act(contact: str, other: str) -> Any:

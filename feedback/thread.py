@@ -19,7 +19,7 @@ from feedback import entries, promises, rows
 from feedback.actors import staff_id_of
 from feedback.models import Case, CaseEntry, EntryKind, Promise, RootCause
 from feedback.several import REASONS
-from incentives.models import Reward
+from incentives.models import Reward, RewardState
 from notifications.models import Message
 
 EVENTS_SHOWN: Final = 500
@@ -98,6 +98,7 @@ class Known:
     causes: Mapping[int, RootCause]
     rewards: Mapping[int, Reward]
     messages: Mapping[int, Message]
+    anew: Mapping[int, Event]  # by the promise that was agreed anew
 
 
 @dataclass(frozen=True)
@@ -105,6 +106,7 @@ class Thread:
     days: list[Day]
     last_entry_id: int
     promises: list[Promise]
+    undecided: list[Reward]  # goodwill that waits for a second person
 
 
 def thread_of(case: Case, *, now: datetime) -> Thread:
@@ -118,7 +120,12 @@ def thread_of(case: Case, *, now: datetime) -> Thread:
         *(line for event in events if (line := _line(event, known, now)) is not None),
     ]
     items.sort(key=lambda item: (item.at, item.order))
-    return Thread(_days(items, now), case.last_entry_id, promised)
+    undecided = [reward for reward in known.rewards.values() if _is_undecided(reward, case)]
+    return Thread(_days(items, now), case.last_entry_id, promised, undecided)
+
+
+def _is_undecided(reward: Reward, case: Case) -> bool:
+    return reward.state == RewardState.WAITING and reward.case_id == case.id
 
 
 def _events(case_id: int) -> list[Event]:
@@ -135,9 +142,15 @@ def _known(case: Case, said: Sequence[CaseEntry], promised: Sequence[Promise], e
     return Known(
         staff=_by_id(Staff, staff_ids),
         causes=_by_id(RootCause, {event.data.get("cause") for event in events}),
-        rewards={reward.id: reward for reward in db.session.scalars(select(Reward).where(Reward.case_id == case.id))},
+        rewards={reward.id: reward for reward in db.session.scalars(_rewards(case))},
         messages=_by_id(Message, {entry.message_id for entry in said}),
+        anew={event.data["promise"]: event for event in events if event.kind == "promise.renegotiated"},
     )
+
+
+def _rewards(case: Case) -> Any:
+    """Return the rewards of a case; those of one that was merged lie with the case they went to."""
+    return select(Reward).where(Reward.case_id.in_([case.id, case.merged_into_id or case.id]))
 
 
 def _by_id(model: Any, ids: Iterable[Any]) -> dict[int, Any]:
@@ -202,12 +215,18 @@ def _promised(promise: Promise, case: Case, known: Known, now: datetime) -> Prom
     mark = formats.left(promise.due_at, now) if promise.state == "open" else ""
     if promise.state == "renegotiated" and promise.replaced_by_id is None:
         mark = _("No longer needed")
-    return Promised(promise.made_at, promise, words, _about(promise, known, now), mark)
+    return Promised(promise.made_at, promise, words, _about(promise, case, known, now), mark)
 
 
-def _about(promise: Promise, known: Known, now: datetime) -> str:
+def _by_itself(case: Case) -> str:
+    if case.origin == "answer":
+        return _("Promised by the survey page.")
+    return _("Promised when the case was opened.")
+
+
+def _about(promise: Promise, case: Case, known: Known, now: datetime) -> str:
     maker = known.staff.get(staff_id_of(promise.made_by) or 0)
-    said = _("Promised by %(name)s.", name=maker.first_name) if maker else _("Promised by the survey page.")
+    said = _("Promised by %(name)s.", name=maker.first_name) if maker else _by_itself(case)
     keeper = known.staff.get(promise.keeper_id or 0)
     if promise.state == "open" and keeper is not None:
         said += " " + _("%(name)s keeps it.", name=keeper.first_name)
@@ -217,7 +236,17 @@ def _about(promise: Promise, known: Known, now: datetime) -> str:
         said += " " + (
             _("Kept %(time)s early.", time=length) if promise.state == "kept" else _("Kept %(time)s late.", time=length)
         )
-    return said
+    return said + _about_change(known.anew.get(promise.id), known)
+
+
+def _about_change(event: Event | None, known: Known) -> str:
+    """Return who agreed on another time, and why."""
+    if event is None:
+        return ""
+    who = known.staff.get(staff_id_of(event.actor) or 0)
+    said = " " + _("Agreed anew by %(name)s.", name=who.first_name) if who else ""
+    why = promises.WHY_ANEW.get(str(event.data.get("because")))
+    return f"{said} {why}." if why else said
 
 
 def _line(event: Event, known: Known, now: datetime) -> Line | None:
@@ -287,6 +316,24 @@ def _rewarded(event: Event, who: str, known: Known) -> Telling:
     )
 
 
+def _asked_for(event: Event, who: str, known: Known) -> Telling:
+    reward = known.rewards.get(event.data.get("reward") or 0)
+    amount = formats.money(reward.amount_minor, reward.currency) if reward else ""
+    words = _("“%(words)s”", words=reward.words) if reward and reward.words else ""
+    rest = _("by %(name)s. A second person must agree.", name=who)
+    return "gift", "", (_("%(amount)s goodwill asked for", amount=amount), f"{rest} {words}".strip())
+
+
+def _merged(event: Event, who: str, known: Known) -> Telling:
+    number = f"AM-{event.data.get('number')}"
+    return "mend", "", (_("Merged into %(number)s", number=number), _("by %(name)s.", name=who))
+
+
+def _merged_from(event: Event, who: str, known: Known) -> Telling:
+    number = f"AM-{event.data.get('number')}"
+    return "mend", "", (_("%(number)s was merged into this case", number=number), _("by %(name)s.", name=who))
+
+
 def _closed(event: Event, who: str, known: Known) -> Telling:
     why = {
         "won_back": _("won back."),
@@ -340,6 +387,8 @@ LINES: Final[Mapping[str, Any]] = {
     "case.resolved": _resolved,
     "case.reopened": _reopened,
     "case.customer_merged": _simple("people", "", lambda: _("The customer’s two records became one")),
+    "case.merged": _merged,
+    "case.merged_from": _merged_from,
     "case.won_back": _simple("mend", "", lambda: _("Won back.")),
     "case.closed": _closed,
     "clock.breached": _simple("alert", "ember", lambda: _("A deadline passed.")),
@@ -348,6 +397,9 @@ LINES: Final[Mapping[str, Any]] = {
     "outcome.answered": _outcome,
     "outcome.silent": _simple("form", "", lambda: _("The customer did not answer when asked again.")),
     "reward.issued": _rewarded,
+    "goodwill.asked": _asked_for,
+    "goodwill.approved": _simple("check", "fern", lambda: _("Goodwill agreed to")),
+    "goodwill.declined": _simple("cross", "", lambda: _("Goodwill declined")),
 }
 
 

@@ -132,6 +132,14 @@ KINDS: dict[str, Kind] = {
             "name agent_role promise_detail valid_until",
         ),
         _kind(
+            "promise_changed",
+            _l("Promise at another time"),
+            Purpose.SERVICE,
+            "number agent_name promise was case_url",
+            "name agent_role promise_detail valid_until",
+            because=("needs_time", "customer_asked", "third_party", "our_mistake"),
+        ),
+        _kind(
             "reward",
             _l("Reward"),
             Purpose.SERVICE,

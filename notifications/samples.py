@@ -52,6 +52,7 @@ _WORDS = {
         "let your call drop. We had also promised you a tracking update and didn’t send it. I’m sorry. "
         "That is on us.\n\nThis is what we agreed:",
         "promise": "New poles at your door by 10:00 tomorrow",
+        "was": "Your new poles at your door by 18:00 today",
         "promise_detail": "Friday 14 November, by courier from our Hamburg store. Nothing to sign; keep the old poles.",
         "goodwill": "a €25 credit",
     },
@@ -73,6 +74,7 @@ _WORDS = {
         "gebrochen, und am Telefon haben wir Sie verloren. Das war unser Fehler, und es tut mir leid.\n\n"
         "Das haben wir vereinbart:",
         "promise": "Neue Stangen morgen bis 10:00 bei Ihnen",
+        "was": "Neue Stangen heute bis 18:00 bei Ihnen",
         "promise_detail": "Freitag, 14. November, per Kurier aus unserem Hamburger Laden.",
         "goodwill": "ein Guthaben von 25 €",
     },
@@ -94,6 +96,7 @@ _WORDS = {
         "reply": "شكرًا لأنك شرحت لي كل شيء. وصلت خيمتك متأخرة أربعة أيام، وكان أحد الأعمدة مكسورًا، وانقطعت مكالمتك. "
         "هذا خطؤنا، وأنا آسفة.\n\nهذا ما اتفقنا عليه:",
         "promise": "أعمدة جديدة عند بابك قبل الساعة ١٠:٠٠ غدًا",
+        "was": "أعمدة جديدة عند بابك قبل الساعة ١٨:٠٠ اليوم",
         "promise_detail": "الجمعة ١٤ نوفمبر، مع مندوب من متجرنا في هامبورغ.",
         "goodwill": "رصيد بقيمة ٢٥ يورو",
     },
@@ -106,6 +109,8 @@ def sample_values(kind: str, language: str, *, fully: bool = True) -> dict[str, 
     all_values = {**_COMMON, **_WORDS["en"], **_WORDS.get(language, {})}
     if kind in ("case_opened", "complaint_acknowledged"):
         all_values |= _CALL_BACK.get(language, _CALL_BACK["en"])
+    if kind == "promise_changed":
+        all_values["because"] = "third_party"
     wanted = known.fields | known.choices.keys() | (known.optional if fully else frozenset())
     return {name: all_values[name] for name in sorted(wanted)}
 

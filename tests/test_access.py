@@ -40,6 +40,7 @@ from tests.factories import (
 WHO = {
     "api_keys.manage": "admin",
     "cases.assign": "admin lead",
+    "cases.merge": "admin lead",
     "cases.see_all": "admin lead",
     "cases.work": "admin lead agent",
     "customers.edit": "admin lead agent",

@@ -20,6 +20,9 @@ from feedback.forms.public import plain
 
 LONGEST: Final = 10_000
 LONGEST_REFERENCE: Final = 60
+TOO_LONG: Final = (
+    Length(max=LONGEST, message=_l("That is longer than we can take at once. Please send it in parts.")),
+)
 _REFERENCE = re.compile(r"[#№]?\s*\w[\w ./_:#-]*")
 _KEY = re.compile(r"[A-Za-z0-9_-]{22}")
 _DIALLED = re.compile(r"\+?[\d\s()/.\-\u2010-\u2015\u200e\u200f\u202a-\u202e\u2066-\u2069]+")
@@ -40,7 +43,7 @@ class ComplaintForm(Form):
         filters=[plain],
         validators=[
             DataRequired(_l("Tell us what happened. A sentence or two is enough")),
-            Length(max=LONGEST, message=_l("That is longer than we can take at once. Please send it in parts.")),
+            *TOO_LONG,
         ],
     )
     ref = StringField(_l("Which order is it about?"), filters=[one_line])

@@ -7,9 +7,9 @@ from flask_babel import lazy_gettext as _l
 from flask_wtf import FlaskForm
 from wtforms import SelectField, StringField
 from wtforms.fields.choices import SelectChoice
-from wtforms.validators import Length
+from wtforms.validators import DataRequired, InputRequired, Length
 
-from feedback.forms.complaint import ComplaintForm, one_line
+from feedback.forms.complaint import TOO_LONG, ComplaintForm, one_line
 
 
 class FiledForm(ComplaintForm, FlaskForm):
@@ -32,6 +32,13 @@ class FiledForm(ComplaintForm, FlaskForm):
         """Set the choices of brand, category and language."""
         for name, values in choices.items():
             self[name].choices = [SelectChoice(value, label) for value, label in values]
+        self.via.choices = [
+            SelectChoice("phone", _("By phone")),
+            SelectChoice("email", _("By e-mail")),
+            SelectChoice("sms", _("By text message")),
+        ]
+        self.via.validators = [InputRequired(_("Choose how to reach them"))]
+        self.what.validators = [DataRequired(_("Write what happened. A sentence or two is enough")), *TOO_LONG]
         self.via.label.text, self.name.label.text = _("How to reach them"), _("Their name")
         self.email.label.text, self.at.label.text = _("Their e-mail address"), _("When suits them best")
         return self

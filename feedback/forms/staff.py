@@ -28,7 +28,7 @@ from wtforms.validators import DataRequired, InputRequired, Length, NumberRange,
 
 from core import formats
 from core.db import new_public_id
-from feedback.promises import Appointment
+from feedback.promises import WHY_ANEW, Appointment
 from feedback.several import REASONS
 
 LONGEST = 10_000
@@ -147,6 +147,14 @@ class PromiseForm(WhenForm):
         return self
 
 
+class AnotherTimeForm(PromiseForm):
+    because = RadioField(
+        _l("Why at another time"),
+        choices=[SelectChoice(code, words) for code, words in WHY_ANEW.items()],
+        validators=[InputRequired(_l("Say why."))],
+    )
+
+
 def _times(now: datetime) -> list[tuple[str, str]]:
     """Return up to three good times in the reader's zone: later today, tomorrow, the first working day after."""
     here = formats.local(now)
@@ -229,6 +237,20 @@ class ChoiceForm(ActForm):
 
     def offer(self, pairs: Iterable[tuple[str, str]]) -> ChoiceForm:
         self.one.choices = choices_of([("", _("Choose…")), *pairs])
+        return self
+
+
+class MergeForm(ActForm):
+    """Which of the customer's other cases goes on."""
+
+    into = RadioField(
+        _l("Which case goes on"),
+        validators=[InputRequired(_l("Choose the case that goes on."))],
+        validate_choice=False,  # the verb says why one that was offered cannot be taken any more
+    )
+
+    def offer(self, pairs: Iterable[tuple[str, str]]) -> MergeForm:
+        self.into.choices = choices_of(pairs)
         return self
 
 

@@ -29,6 +29,7 @@ from feedback import (
     entries,
     files,
     letters,
+    merging,
     outcome,
     promises,
     public,
@@ -51,6 +52,7 @@ from feedback.forms.staff import (
 )
 from feedback.models import Case, CaseEntry, CaseState, OutcomeCheck, RootCause
 from feedback.queues import Filters
+from feedback.state import lock
 from feedback.views.desk import asked_filters, case_address
 from incentives import goodwill
 from incentives.models import RewardState
@@ -119,6 +121,7 @@ def _page(case: Case, acts: Acts, *, opened: str, now: datetime, since: Sequence
     check = db.session.scalar(
         select(OutcomeCheck).where(OutcomeCheck.case_id == case.id).order_by(OutcomeCheck.id.desc()).limit(1)
     )
+    others = merging.related(case)
     before, after = queues.neighbours(current_user, filters, case, now=now)
     return render_template(
         "feedback/case.html",
@@ -148,6 +151,10 @@ def _page(case: Case, acts: Acts, *, opened: str, now: datetime, since: Sequence
         since=since,
         staff=acts.staff,
         can_write=entries.can_write_to(case),
+        open_too=[each for each in others if each.merged_into_id is None],
+        merged=[each for each in others if each.merged_into_id == case.id],
+        goes_on=cases.by_id(case.merged_into_id) if case.merged_into_id else None,
+        title_of=rows.title,
         allowance=goodwill.allowance(case, by=current_user, now=now) if current_user.may("goodwill.give") else None,
         outcome_words=_outcome_words(case, now),
         card=card.card_of(case.customer, now=now) if case.customer else None,
@@ -317,6 +324,7 @@ def give(number: str) -> Answer:
             amount = money.from_decimal(form.amount.data, currency)
         except money.BadAmount as error:
             raise BadGoodwill(str(error), field="amount") from None
+        lock(case)  # nothing is given in a case that is merged away this moment
         reward = goodwill.give(
             case, amount=amount.amount_minor, words=form.words.data, by=current_user, form_key=form.key(), now=now
         )

@@ -13,7 +13,7 @@ from core import access, clock, formats
 from core.db import db
 from core.errors import Refusal
 from feedback import assignments, cases, entries, letters, promises, rows
-from feedback.forms.staff import PromiseForm
+from feedback.forms.staff import AnotherTimeForm
 from feedback.models import Case, Promise
 from feedback.promises import PromiseEnded
 from feedback.views.case import Answer, put, staff_of
@@ -27,8 +27,10 @@ blueprint = Blueprint("promises", __name__, url_prefix="/desk/cases")
 def ask(number: str, public_id: str) -> Answer:
     case, now = cases.visible(current_user, number), clock.now()
     promise = promises.one_of(case, public_id)
-    if promise.state != "open":
-        return _ended(case, PromiseEnded())
+    try:
+        promises.check_renewable(promise, now=now)
+    except PromiseEnded as ended:
+        return _ended(case, ended)
     form = _form(case, promise, now, is_new=True)
     return _page(case, promise, form, now)
 
@@ -49,12 +51,13 @@ def agree(number: str, public_id: str) -> Answer:
             words=form.words.data if "words" in form else promise.words,
             when=form.when(),
             keeper=_keeper(form),
+            because=form.because.data,
             by=current_user,
             now=now,
             form_key=form.key(),
         )
         if form.tell.data:
-            letters.post_promise(case, fresh, by=current_user, now=now)
+            letters.post_change(case, fresh, was=promise, because=form.because.data, by=current_user, now=now)
         db.session.commit()
     except PromiseEnded as ended:
         db.session.rollback()
@@ -67,10 +70,10 @@ def agree(number: str, public_id: str) -> Answer:
     return redirect(case_address(case, asked_filters()))
 
 
-def _form(case: Case, promise: Promise, now: datetime, *, is_new: bool = False) -> PromiseForm:
+def _form(case: Case, promise: Promise, now: datetime, *, is_new: bool = False) -> AnotherTimeForm:
     """Return the form; a contact keeps its words, which each language says in its own way."""
     staff = assignments.candidates(case.brand_id)
-    form = PromiseForm(formdata=None) if is_new else PromiseForm()
+    form = AnotherTimeForm(formdata=None) if is_new else AnotherTimeForm()
     form.offer(now=now, zone=current_user.zone, staff=[(each.public_id, each.name) for each in staff])
     if is_new:
         form.words.data = promise.words
@@ -81,11 +84,11 @@ def _form(case: Case, promise: Promise, now: datetime, *, is_new: bool = False) 
     return form
 
 
-def _keeper(form: PromiseForm) -> Staff | None:
+def _keeper(form: AnotherTimeForm) -> Staff | None:
     return staff_of(form.keeper.data) if form.keeper.data else None
 
 
-def _page(case: Case, promise: Promise, form: PromiseForm, now: datetime) -> str:
+def _page(case: Case, promise: Promise, form: AnotherTimeForm, now: datetime) -> str:
     return render_template(
         "feedback/promise.html",
         case=case,

@@ -16,7 +16,7 @@ from core.db import db, new_public_id
 from core.errors import NotFound
 from core.events import Event
 from customers import brands, erasure
-from feedback import cases, entries, files, outcome, public
+from feedback import cases, entries, files, merging, outcome, public
 from feedback.files import BadFile, Upload
 from feedback.forms.public import CustomerReplyForm
 from feedback.models import Case, CaseState, Promise
@@ -49,7 +49,7 @@ def reply(token: str) -> Answer:
     if not fine or uploads is None:
         return _page(case, token, form), 422
     entry = entries.customer_reply(case, body=form.reply.data, form_key=form.key(), language=i18n.language(), now=now)
-    files.attach(case.id, uploads, entry_id=entry.id, now=now)
+    files.attach(entry.case_id, uploads, entry_id=entry.id, now=now)
     db.session.commit()
     return redirect(url_for("case_page.show", token=token, said="reply", **_asked_language()), 303)
 
@@ -80,6 +80,8 @@ def _case(token: str) -> Case:
     case = cases.by_public_id(tokens.read("case", token))
     if case is None:
         raise NotFound
+    if case.merged_into_id is not None:
+        case = cases.by_id(case.merged_into_id)
     i18n.speak(case.language, zone=case.brand.zone)
     g.brand = case.brand  # an error page then offers this brand's person
     erasure.check(case.customer)
@@ -93,9 +95,11 @@ def _has_ended(case: Case) -> bool:
 
 def _page(case: Case, token: str, form: CustomerReplyForm) -> str:
     now = clock.now()
+    also = merging.merged_into(case)
+    ids = [case.id, *(each.id for each in also)]
     promises = db.session.scalars(
         select(Promise)
-        .where(Promise.case_id == case.id)
+        .where(Promise.case_id.in_(ids))
         .options(joinedload(Promise.keeper).lazyload(Staff.roles))
         .order_by(Promise.made_at)
     ).all()
@@ -107,7 +111,14 @@ def _page(case: Case, token: str, form: CustomerReplyForm) -> str:
         title=public.title(case),
         step=public.next_step(case, promises, now=now),
         told=public.timeline(
-            case, promises, entries.of(case.id), rewards, said=_said(case), files=_counts(case), now=now
+            case,
+            promises,
+            entries.of(*ids),
+            rewards,
+            also=also,
+            said=_said(ids),
+            files={each: _counts(each) for each in ids},
+            now=now,
         ),
         can_decide=case.state != CaseState.CLOSED and case.fixed_at is None,
         form=form,
@@ -123,14 +134,14 @@ def _page(case: Case, token: str, form: CustomerReplyForm) -> str:
     )
 
 
-def _said(case: Case) -> list[tuple[str, datetime]]:
+def _said(case_ids: list[int]) -> list[tuple[str, datetime]]:
     """Return what the customer told by a button, oldest first."""
-    query = select(Event.kind, Event.at).where(Event.case_id == case.id, Event.kind.in_(public.SAID))
+    query = select(Event.kind, Event.at).where(Event.case_id.in_(case_ids), Event.kind.in_(public.SAID))
     return [(kind, at) for kind, at in db.session.execute(query.order_by(Event.at, Event.id))]
 
 
-def _counts(case: Case) -> dict[int | None, int]:
-    return {entry_id: len(sent) for entry_id, sent in files.of_case(case.id).items()}
+def _counts(case_id: int) -> dict[int | None, int]:
+    return {entry_id: len(sent) for entry_id, sent in files.of_case(case_id).items()}
 
 
 def _asked_language() -> dict[str, Any]:

@@ -92,7 +92,7 @@ def test_the_page_costs_the_same_for_one_and_for_three_of_everything(
         desk.get(address)
 
     assert one.count == three.count
-    assert one.count <= 22, one
+    assert one.count <= 23, one
 
 
 def later(number: int) -> promises.Appointment:
@@ -274,7 +274,10 @@ def test_goodwill_above_the_limit_waits_for_a_second_person(desk: Client, brand:
     desk.post(f"/desk/cases/{case.number}/goodwill", data={"goodwill-amount": "25", "goodwill-words": "Late"})
 
     assert db.session.scalars(select(Reward.state)).one() == "waiting"
-    assert "waits for a second person" in show(desk, case)
+    told, later_on = show(desk, case), show(desk, case)
+    assert "waits for a second person" in told
+    assert "€25 goodwill asked for" in later_on  # the case goes on saying it, once the toast is gone
+    assert "by Ana. A second person must agree. “Late”" in later_on
 
 
 @pytest.mark.parametrize("amount", ["", "0", "-5", "x", "1.005", "1e9", "NaN", "Infinity"])
@@ -376,6 +379,9 @@ def test_bobs_team_cannot_open_a_case_for_another_brand(client: Client, brand: B
     assert client.post("/desk/cases/new", data=data).status_code == 422
 
 
+THIRD_PARTY = {"because": "third_party"}
+
+
 def again(case: Case, promise: Promise) -> str:
     return f"/desk/cases/{case.number}/promises/{promise.public_id}/again"
 
@@ -394,7 +400,7 @@ def test_a_promise_is_agreed_anew_and_the_customer_told(desk: Client, case: Case
     assert 'value="New poles"' in page
 
     day = later(3)
-    typed = {"words": "New poles and pegs", "by": "other", "on": day.day.isoformat(), "at": "10:30"}
+    typed = {"words": "New poles and pegs", "by": "other", "on": day.day.isoformat(), "at": "10:30", **THIRD_PARTY}
     answer = desk.post(again(case, made), data={**typed, "keeper": ana.public_id, "tell": "y", "form_key": "k" * 22})
     twice = desk.post(again(case, made), data={**typed, "keeper": ana.public_id, "form_key": "k" * 22})
 
@@ -409,9 +415,14 @@ def test_a_promise_is_agreed_anew_and_the_customer_told(desk: Client, case: Case
     )
     assert fresh.due_local == f"{day.day.isoformat()}T10:30"
     assert db.session.scalar(select(func.count()).select_from(Promise).where(Promise.case_id == case.id)) == 3
-    assert db.session.scalars(select(Message.reason)).all() == [f"promise:{fresh.id}"]
+    message = db.session.scalars(select(Message)).one()
+    assert (message.kind, message.reason) == ("promise_changed", f"promise:{fresh.id}")
+    assert message.values["because"] == "third_party"
+    assert message.values["was"].startswith("New poles by")
+    happened = db.session.scalars(select(Event).where(Event.kind == "promise.renegotiated")).one()
+    assert happened.data == {"promise": made.id, "because": "third_party"}
     page = show(desk, case)
-    assert "Agreed anew" in page
+    assert "Agreed anew by Ana. We wait for somebody else." in page
     assert "New poles and pegs by" in page
 
 
@@ -421,7 +432,7 @@ def test_a_contact_stays_a_contact_at_another_time(desk: Client, case: Case, ana
     assert 'name="words"' not in page
     offered = re.findall(r'name="by"[^>]*value="(\d[^"]+)"', page)
 
-    desk.post(again(case, contact), data={"by": offered[-1], "keeper": "", "form_key": "c" * 22})
+    desk.post(again(case, contact), data={"by": offered[-1], "keeper": "", "form_key": "c" * 22, **THIRD_PARTY})
     entries.log_call(case, reached=True, minutes=2, body=None, by=ana, now=clock.now())
 
     old, fresh = promises.of(case.id)
@@ -437,6 +448,7 @@ def test_agreeing_anew_keeps_what_was_typed_when_it_is_refused(desk: Client, cas
         "at": "10:00",
         "keeper": "",
         "form_key": "p" * 22,
+        **THIRD_PARTY,
     }
 
     past = desk.post(again(case, made), data=typed)
@@ -447,8 +459,23 @@ def test_agreeing_anew_keeps_what_was_typed_when_it_is_refused(desk: Client, cas
     assert "Poles &amp; pegs" in past.text
     assert nothing.status_code == 422
     assert "Say what we will do." in nothing.text
+    assert "Say why." in nothing.text
     db.session.refresh(made)
     assert made.state == "open"
+
+
+def test_a_promise_whose_time_has_passed_offers_a_new_one_instead(desk: Client, case: Case, ana: Staff) -> None:
+    made = promised(case, ana)
+    made.due_at = clock.now() - timedelta(seconds=5)  # the clock process has not come by yet
+    db.session.commit()
+
+    asked = desk.get(again(case, made))
+
+    assert asked.status_code == 302
+    page = show(desk, case)
+    assert "The time of this promise has passed" in page
+    assert again(case, made) not in page
+    assert "Make a new promise" in page
 
 
 def test_a_promise_that_ended_is_not_agreed_anew(desk: Client, case: Case, ana: Staff) -> None:
@@ -458,7 +485,7 @@ def test_a_promise_that_ended_is_not_agreed_anew(desk: Client, case: Case, ana: 
     asked = desk.get(again(case, made))
     sent = desk.post(
         again(case, made),
-        data={"words": "x", "by": "other", "on": later(3).day.isoformat(), "at": "10:30", "keeper": ""},
+        data={"words": "x", "by": "other", "on": later(3).day.isoformat(), "at": "10:30", "keeper": "", **THIRD_PARTY},
     )
 
     assert (asked.status_code, sent.status_code) == (302, 302)

@@ -101,6 +101,15 @@ def test_a_caller_who_is_not_on_record_confirms_by_mail(desk: Client, brand: Bra
     assert db.session.scalars(select(Message.kind)).one() == "confirm_address"
 
 
+def test_the_form_speaks_to_staff_and_not_to_the_customer(desk: Client, brand: Brand) -> None:
+    page = text_of(desk.post(PATH, data=typed(brand, via="", what="")))
+
+    assert "Choose how to reach them" in page
+    assert "Write what happened" in page
+    assert "reach you" not in page
+    assert "Ring me" not in page
+
+
 def test_a_customer_whom_nobody_knows_is_said_at_the_field_with_everything_kept(desk: Client, brand: Brand) -> None:
     response = desk.post(PATH, data=typed(brand, customer="C-none", what="My words", d="44"))
 

@@ -13,7 +13,7 @@ from core.events import Event
 from customers.models import Brand
 from feedback import entries, promises, resolutions
 from feedback.models import Case, Promise
-from feedback.promises import Appointment, InThePast, PromiseEnded
+from feedback.promises import Appointment, InThePast, PromiseEnded, PromisePassed
 from tests.factories import make_case, make_root_cause
 from tests.feedback.conftest import HOUR, MONDAY_9
 
@@ -89,12 +89,39 @@ def test_a_promise_agreed_anew_in_time_is_not_broken(case: Case, ana: Staff) -> 
     monday = Appointment(date(2025, 11, 17), time(12, 0), "Europe/Berlin")
 
     fresh = promises.renegotiate(
-        old, case=case, words="Poles on Monday", when=monday, keeper=ana, by=ana, now=MONDAY_9 + HOUR
+        old,
+        case=case,
+        words="Poles on Monday",
+        when=monday,
+        keeper=ana,
+        because="customer_asked",
+        by=ana,
+        now=MONDAY_9 + HOUR,
     )
 
     assert (old.state, old.replaced_by_id, fresh.state) == ("renegotiated", fresh.id, "open")
     with pytest.raises(PromiseEnded):
         promises.keep(old, case=case, by=ana, now=MONDAY_9)
+
+
+def test_a_promise_whose_time_has_passed_is_not_agreed_anew(case: Case, ana: Staff) -> None:
+    old = promise_to(case, ana)
+    monday = Appointment(date(2025, 11, 17), time(12, 0), "Europe/Berlin")
+
+    with pytest.raises(PromisePassed):
+        promises.renegotiate(
+            old,
+            case=case,
+            words="Later",
+            when=monday,
+            keeper=ana,
+            because="needs_time",
+            by=ana,
+            now=FRIDAY_10.at + timedelta(seconds=1),
+        )
+
+    assert (old.state, len(promises.of(case.id))) == ("open", 2)
+    promises.check_renewable(old, now=FRIDAY_10.at)
 
 
 def test_a_broken_promise_stays_in_view_and_raises_its_case(case: Case, ana: Staff) -> None:

@@ -58,6 +58,12 @@ def test_the_page_says_what_is_promised_and_by_when(client: Client, case: Case) 
     assert "The tent came four days late." in page
 
 
+def test_what_the_customer_told_us_stands_first_in_time(client: Client, case: Case) -> None:
+    page = show(client, case)
+
+    assert page.index("Promised ") < page.index("You told us what went wrong")  # newest first
+
+
 def test_promises_are_shown_kept_open_and_broken(client: Client, case: Case, ana: Staff) -> None:
     kept, broken, still = (promise_for(case, ana, words, 5) for words in ("Refund you", "Send the poles", "Ring again"))
     promises.keep(kept, case=case, by=ana, now=clock.now())
@@ -179,7 +185,7 @@ def test_the_page_costs_the_same_for_one_and_for_three_of_everything(client: Cli
         client.get(address)
 
     assert one.count == three.count
-    assert one.count == 6, one
+    assert one.count == 7, one
 
 
 @pytest.mark.parametrize("token", ["x", "1" + "a" * 44, "é", "%00"])
