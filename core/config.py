@@ -14,7 +14,12 @@ from enum import StrEnum
 from typing import Final
 from urllib.parse import urlsplit
 
+from redis.connection import parse_url
+from sqlalchemy.engine import make_url
+from sqlalchemy.exc import ArgumentError
+
 MIN_SECRET_LENGTH: Final = 32
+LOG_LEVELS: Final = ("debug", "info", "warning", "error", "critical")
 
 
 class Environment(StrEnum):
@@ -37,6 +42,7 @@ class Config:
     link_keys: tuple[tuple[int, str], ...] = field(
         repr=False
     )  # (version, key), newest first; old versions still verify
+    # Kept for good: suppressions are hashed under the key of their day.
     previous_secret_keys: tuple[str, ...] = field(default=(), repr=False)
     sendgrid_api_key: str | None = field(default=None, repr=False)  # unset: mail goes to the local mailbox
     sendgrid_host: str = "https://api.sendgrid.com"
@@ -105,7 +111,7 @@ def from_environment(environ: Mapping[str, str] = os.environ) -> Config:
         message_days=int(read.number("AMENDS_MESSAGE_DAYS", 730, low=1, high=3653)),
         outcome_delay_days=_days(read.text("AMENDS_OUTCOME_DELAY_DAYS", "0" if demo else "")),
         var_dir=var_dir,
-        log_level=read.text("AMENDS_LOG_LEVEL", "info"),
+        log_level=_level(read.text("AMENDS_LOG_LEVEL", "info")),
         organisation=read.text("AMENDS_ORGANISATION", "Northwind Outdoor" if demo else "Amends"),
     )
 
@@ -117,7 +123,7 @@ class _Reader:
     def text(self, name: str, default: str | None = None) -> str:
         value = self.environ.get(name)
         if value is None and (path := self.environ.get(f"{name}_FILE")):
-            value = pathlib.Path(path).read_text().strip()
+            value = _read(f"{name}_FILE", path)
         if value is None:
             value = default
         if value is None:
@@ -161,7 +167,7 @@ def _servers(read: _Reader, var_dir: pathlib.Path, environment: Environment) -> 
         name for name in ("DATABASE_URL", "REDIS_URL") if read.environ.get(name) or read.environ.get(f"{name}_FILE")
     ]
     if len(names) == 2:
-        return _psycopg(read.text("DATABASE_URL")), read.text("REDIS_URL")
+        return _psycopg(read.text("DATABASE_URL")), _redis(read.text("REDIS_URL"))
     if len(names) == 1 or environment is Environment.PRODUCTION:
         raise BadConfig("DATABASE_URL and REDIS_URL go together: set both, or neither to run the demo's own servers.")
     from core.embedded import (
@@ -177,7 +183,41 @@ def _psycopg(url: str) -> str:
     scheme, found, rest = url.partition("://")
     if not found or scheme not in {"postgres", "postgresql", "postgresql+psycopg"}:
         raise BadConfig("DATABASE_URL must start with postgresql://; no other database is supported.")
-    return f"postgresql+psycopg://{rest}"
+    named = f"postgresql+psycopg://{rest}"
+    try:
+        make_url(named)
+    except (ArgumentError, ValueError):
+        # The value holds a password, so the sentence does not repeat it.
+        raise BadConfig(
+            "DATABASE_URL cannot be read; it must look like postgresql://user:password@host:5432/name, "
+            "with special characters of the password as %40 and the like."
+        ) from None
+    return named
+
+
+def _redis(url: str) -> str:
+    """Return the URL if Redis' own client reads it: otherwise every worker would stumble over it later."""
+    try:
+        parse_url(url)  # type: ignore[no-untyped-call]
+    except ValueError:
+        raise BadConfig(
+            "REDIS_URL cannot be read; it must look like redis://host:6379/0, rediss://… or unix:///path/to/socket."
+        ) from None
+    return url
+
+
+def _read(name: str, path: str) -> str:
+    try:
+        return pathlib.Path(path).read_text().strip()
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "not text"
+        raise BadConfig(f"{name} names {path}, which cannot be read: {reason}.") from None
+
+
+def _level(value: str) -> str:
+    if value.lower() not in LOG_LEVELS:
+        raise BadConfig(f"AMENDS_LOG_LEVEL is {value!r}; it must be one of {', '.join(LOG_LEVELS)}.")
+    return value.lower()
 
 
 def _kept_secret(var_dir: pathlib.Path, name: str) -> str:

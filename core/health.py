@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from flask import Blueprint, Response, current_app, jsonify
-from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Gauge, generate_latest
 from redis.exceptions import RedisError
 from sqlalchemy import text
 from sqlalchemy.exc import SQLAlchemyError
 
-from core import access, outbox
+from core import access, clock, outbox
 from core.db import db
 
 blueprint = Blueprint("health", __name__)
@@ -33,7 +33,29 @@ def readyz() -> tuple[Response, int]:
 @access.public
 def metrics() -> Response:
     """Answer in Prometheus' format. Counts and codes only; keep it inside your network (docs/running.md)."""
-    return Response(generate_latest(), content_type=CONTENT_TYPE_LATEST)
+    return Response(generate_latest() + _waiting_work(), content_type=CONTENT_TYPE_LATEST)
+
+
+def _waiting_work() -> bytes:
+    """Return what waits in each queue, read from the database: the same from whichever process is asked.
+
+    Nothing while the database is away; the process's own figures must come all the same.
+    """
+    try:
+        backlogs = outbox.backlogs(now=clock.now())
+    except SQLAlchemyError:
+        return b""
+    finally:
+        db.session.rollback()
+    registry = CollectorRegistry()
+    due = Gauge("amends_work_due", "Pieces of work that are due and not done", ["queue"], registry=registry)
+    late = Gauge("amends_work_late_seconds", "How long the oldest of them is due", ["queue"], registry=registry)
+    dead = Gauge("amends_work_dead", "Pieces of work that were given up", ["queue"], registry=registry)
+    for backlog in backlogs:
+        due.labels(backlog.queue).set(backlog.due)
+        late.labels(backlog.queue).set(backlog.late_seconds)
+        dead.labels(backlog.queue).set(backlog.dead)
+    return generate_latest(registry)
 
 
 def _database_answers() -> bool:

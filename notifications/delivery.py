@@ -36,6 +36,7 @@ from notifications.kinds import KINDS
 from notifications.mailbox import LocalMailbox
 from notifications.messages import SEND
 from notifications.models import Message, State
+from notifications.no_provider import NoProvider
 from notifications.rendering import CompiledTemplate
 from notifications.sendgrid import SendGrid
 from notifications.transport import Failed, Handed, Outcome, Transport, TransportError
@@ -64,9 +65,9 @@ class Office:
 
 
 def transport_for(config: Config) -> Transport:
-    """Return the transport that the configuration names: SendGrid with its key, else the local mailbox."""
+    """Return SendGrid where its key is given; else the local mailbox, and in production nobody."""
     if not config.sendgrid_api_key:
-        return LocalMailbox()
+        return NoProvider() if config.environment is Environment.PRODUCTION else LocalMailbox()
     return SendGrid(
         config.sendgrid_host,
         config.sendgrid_api_key,

@@ -194,3 +194,19 @@ def test_done_rows_are_forgotten_after_a_while(app: Flask) -> None:
 
     assert outbox.forget_done(before=clock.now() - timedelta(days=1)) == 0
     assert outbox.forget_done(before=clock.now() + timedelta(days=1)) == 1
+
+
+def test_metrics_tell_what_waits_in_each_queue(app: Flask) -> None:
+    put("test.one", 1, 2, due_in=-timedelta(minutes=5))
+    put("test.one", 3, due_in=timedelta(hours=1))
+    put("test.one", 4)
+    db.session.execute(text("UPDATE outbox SET dead_at = now() WHERE ids->>'number' = '4'"))
+    db.session.commit()
+
+    lines = app.test_client().get("/metrics").get_data(as_text=True).splitlines()
+
+    figures = dict(line.rsplit(" ", 1) for line in lines if line.startswith("amends_work_"))
+    assert figures['amends_work_due{queue="reports"}'] == "2.0"
+    assert 300 <= float(figures['amends_work_late_seconds{queue="reports"}']) < 330
+    assert figures['amends_work_dead{queue="reports"}'] == "1.0"
+    assert figures['amends_work_due{queue="messages"}'] == "0.0"

@@ -10,6 +10,7 @@ from flask import Flask
 from sqlalchemy import select, update
 
 from core import clock, outbox
+from core.config import from_environment
 from core.db import db
 from core.outbox import Work
 from notifications import delivery, suppression
@@ -329,3 +330,25 @@ class TestLocalMailbox:
 
         assert states() == [(State.ACCEPTED, None)] * 2
         assert len(db.session.scalars(select(MailboxMessage)).all()) == 2
+
+
+def test_without_a_provider_in_production_messages_wait_and_leave_once_there_is_one(
+    vendor: Vendor, post: Post, moved_clock: Move
+) -> None:
+    environment = {
+        "DATABASE_URL": "postgresql://db/amends",
+        "REDIS_URL": "redis://cache",
+        "SECRET_KEY": "k" * 40,
+        "AMENDS_BASE_URL": "https://amends.example",
+    }
+    well = delivery_office().transport
+    delivery_office().transport = delivery.transport_for(from_environment(environment))
+    post(1)
+
+    assert outbox.drain("messages") == 0
+    assert states() == [(State.CREATED, "configuration")]
+
+    moved_clock(timedelta(minutes=6))
+    delivery_office().transport = well
+    assert outbox.drain("messages") == 1
+    assert states() == [(State.ACCEPTED, None)]
