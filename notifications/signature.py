@@ -35,6 +35,15 @@ def is_genuine(
     return True
 
 
+def is_key(public_key: str) -> bool:
+    """Whether this is a public key that a webhook's signatures can be checked with."""
+    try:
+        _key(public_key)
+    except ValueError:  # of base64 too
+        return False
+    return True
+
+
 def _is_near(timestamp: str, now: datetime, tolerance: timedelta) -> bool:
     if not (timestamp.isascii() and timestamp.isdigit() and len(timestamp) <= 11):
         return False

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from notifications.signature import SIGNATURE_HEADER, TIMESTAMP_HEADER, is_genuine
+from notifications.signature import SIGNATURE_HEADER, TIMESTAMP_HEADER, is_genuine, is_key
 from tests.vendor_sendgrid import SignedPost, Vendor
 
 NOW = datetime(2025, 11, 13, 12, 0, tzinfo=UTC)
@@ -67,6 +67,13 @@ def test_a_public_key_that_is_none_is_our_mistake_and_says_so() -> None:
 
     with pytest.raises(ValueError):
         verdict(vendor.signed(EVENTS, at=AT), "not a key")
+
+
+@pytest.mark.parametrize("text", ["", "not base64!", "bm90IGEga2V5", "MFkw"])
+def test_a_public_key_that_is_none_is_known_before_it_is_needed(text: str) -> None:
+    with Vendor() as vendor:
+        assert is_key(vendor.public_key)
+    assert not is_key(text)
 
 
 def test_the_vendors_own_signed_body_verifies_byte_exact_and_fails_written_anew() -> None:
