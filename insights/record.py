@@ -2,76 +2,38 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement, Row, Select, func, or_, select, union_all
+from sqlalchemy import ColumnElement, Row, Select, func, or_, select, true, union_all
 from sqlalchemy.orm import joinedload
 
 from accounts.models import Staff
 from accounts.visibility import brand_of
 from core.db import db
 from core.errors import NotFound
-from core.events import Event
 from customers.models import Consent, Customer, Interaction, Touchpoint
 from customers.scales import Profile, band
 from feedback import seen
 from feedback.models import (
     OPEN_STATES,
     Case,
-    CaseEntry,
     CaseState,
     Complaint,
-    EntryKind,
     Origin,
     Promise,
     PromiseState,
 )
-from incentives.models import Reward, RewardState
+from incentives.models import Programme, Reward, RewardState
 from notifications import suppression
-from notifications.models import Message
 from surveys import silence
-from surveys.models import Decision, Invitation, InvitationRule, InvitationState, Response
+from surveys.models import Invitation, InvitationRule, InvitationState, Response
 from surveys.rules import Reason
 
-PAGE: Final = 40
 LED: Final = 50  # records that a reference, or what was merged, leads to
 MARKS: Final = 24  # answers that the drawing shows
-SHOWN: Final = ("all", "interactions", "answers", "cases", "rewards", "messages", "consent")
-SHOWN_OTHERWISE: Final = ("invitation", "outcome_check", "case_reply")  # messages that are lines of their own kind
-CHOICES: Final = (
-    "consent.given",
-    "consent.withdrawn",
-    "customer.merged",
-    "customer.erased",
-    "customer.handed_out",
-    "complaint.confirmed",
-)
-
-
-@dataclass(frozen=True)
-class Line:
-    """One thing that happened; `kind` says what else is there.
-
-    interaction (with why nobody was asked about it), asked, answer, contact, case, promise, reward, message, or choice:
-    an event of consent or of the record itself.
-    """
-
-    kind: str
-    at: datetime
-    key: int
-    interaction: Interaction | None = None
-    decision: Decision | None = None
-    invitation: Invitation | None = None
-    response: Response | None = None
-    entry: CaseEntry | None = None
-    case: Case | None = None
-    promise: Promise | None = None
-    reward: Reward | None = None
-    message: Message | None = None
-    event: Event | None = None
 
 
 @dataclass(frozen=True)
@@ -132,56 +94,55 @@ def visible(staff: Staff) -> Select[Customer]:
     return seen.by(staff)
 
 
-def lines(
-    customer: Customer, *, shown: str = "all", before: datetime | None = None
-) -> tuple[list[Line], datetime | None]:
-    """Return up to 40 things that happened before a moment, newest first, and where the next page begins.
-
-    One statement for each kind that is shown, each cut to one page by its index.
-    """
-    found: list[Line] = []
-    for kind, read in _READERS:
-        if shown in ("all", _SHOWN_AS[kind]):
-            found += read(customer.id, before)
-    found.sort(key=lambda line: (line.at, line.kind, line.key), reverse=True)
-    more = len(found) > PAGE
-    return found[:PAGE], found[PAGE - 1].at if more else None
-
-
-def answers(customer: Customer) -> Sequence[Response]:
-    """Return the newest scored answers, oldest first, for the drawing."""
+def answers(customer: Customer, *, brand_id: int | None = None) -> Sequence[Response]:
+    """Return the newest scored answers, to one brand or to any, oldest first, for the drawing."""
     query = select(Response).where(Response.customer_id == customer.id, Response.score.is_not(None))
+    query = query.where(_of(brand_id, Response.brand_id))
     query = query.options(joinedload(Response.touchpoint)).order_by(Response.answered_at.desc()).limit(MARKS)
     return list(reversed(db.session.scalars(query).all()))
 
 
-def cases(customer: Customer) -> Sequence[Case]:
-    query = select(Case).where(Case.customer_id == customer.id).order_by(Case.opened_at.desc()).limit(8)
+def cases(customer: Customer, *, brand_id: int | None = None) -> Sequence[Case]:
+    query = (
+        select(Case)
+        .where(Case.customer_id == customer.id, _of(brand_id, Case.brand_id))
+        .order_by(Case.opened_at.desc())
+        .limit(8)
+    )
     return db.session.scalars(query).all()
 
 
-def promises(customer: Customer) -> Promises:
+def promises(customer: Customer, *, brand_id: int | None = None) -> Promises:
     query = select(Promise.state, func.count()).join(Case, Case.id == Promise.case_id)
-    query = query.where(Case.customer_id == customer.id, Promise.state != PromiseState.RENEGOTIATED)
+    query = query.where(Case.customer_id == customer.id, _of(brand_id, Case.brand_id))
+    query = query.where(Promise.state != PromiseState.RENEGOTIATED)
     return Promises(**{str(state): count for state, count in db.session.execute(query.group_by(Promise.state))})
 
 
-def totals(customer: Customer) -> Totals:
-    """Return how much there is of each, in one statement."""
+def totals(customer: Customer, *, brand_id: int | None = None) -> Totals:
+    """Return how much there is of each, with one brand or with all, in one statement."""
 
     def count(column: Any, *conditions: ColumnElement[bool]) -> Any:
         return select(func.count()).where(column == customer.id, *conditions).scalar_subquery()
 
+    places = select(Touchpoint.id).where(Touchpoint.brand_id == brand_id)
+    met = Interaction.touchpoint_id.in_(places) if brand_id is not None else true()
+    programmes = select(Programme.id).where(Programme.brand_id == brand_id)
+    given = Reward.programme_id.in_(programmes) if brand_id is not None else true()
     row = db.session.execute(
         select(
-            count(Interaction.customer_id),
-            count(Interaction.customer_id, Interaction.value_minor.is_not(None)),
-            count(Response.customer_id),
-            count(Case.customer_id),
-            count(Reward.customer_id, Reward.state == RewardState.ISSUED),
+            count(Interaction.customer_id, met),
+            count(Interaction.customer_id, Interaction.value_minor.is_not(None), met),
+            count(Response.customer_id, _of(brand_id, Response.brand_id)),
+            count(Case.customer_id, _of(brand_id, Case.brand_id)),
+            count(Reward.customer_id, Reward.state == RewardState.ISSUED, given),
         )
     ).one()
     return Totals(*row)
+
+
+def _of(brand_id: int | None, column: Any) -> ColumnElement[bool]:
+    return true() if brand_id is None else column == brand_id
 
 
 def asking(customer: Customer, *, now: datetime) -> Asking:
@@ -250,99 +211,6 @@ def _is_seen(customer: Customer, staff: Staff) -> bool:
     if brand_id is None:
         return True
     return db.session.scalar(select(Customer.id).where(Customer.id == customer.id, seen.met(brand_id))) is not None
-
-
-def _interactions(customer_id: int, before: datetime | None) -> Iterable[Line]:
-    query = select(Interaction, Decision).outerjoin(Decision, Decision.interaction_id == Interaction.id)
-    query = query.where(Interaction.customer_id == customer_id).options(joinedload(Interaction.touchpoint))
-    if before is not None:
-        query = query.where(Interaction.occurred_at < before)
-    for row, decision in db.session.execute(query.order_by(Interaction.occurred_at.desc()).limit(PAGE + 1)):
-        yield Line("interaction", row.occurred_at, row.id, interaction=row, decision=decision)
-
-
-def _invitations(customer_id: int, before: datetime | None) -> Iterable[Line]:
-    query = select(Invitation).where(Invitation.customer_id == customer_id, Invitation.sent_at.is_not(None))
-    for row in _newest(query, Invitation.sent_at, before):
-        yield Line("asked", row.sent_at, row.id, invitation=row)
-
-
-def _responses(customer_id: int, before: datetime | None) -> Iterable[Line]:
-    query = select(Response).where(Response.customer_id == customer_id).options(joinedload(Response.touchpoint))
-    for row in _newest(query, Response.answered_at, before):
-        yield Line("answer", row.answered_at, row.id, response=row)
-
-
-def _contacts(customer_id: int, before: datetime | None) -> Iterable[Line]:
-    query = select(CaseEntry, Case).join(Case, Case.id == CaseEntry.case_id).options(joinedload(CaseEntry.staff))
-    query = query.where(Case.customer_id == customer_id, CaseEntry.kind != EntryKind.NOTE)
-    if before is not None:
-        query = query.where(CaseEntry.at < before)
-    for entry, case in db.session.execute(query.order_by(CaseEntry.at.desc()).limit(PAGE + 1)):
-        yield Line("contact", entry.at, entry.id, entry=entry, case=case)
-
-
-def _cases(customer_id: int, before: datetime | None) -> Iterable[Line]:
-    query = select(Case).where(Case.customer_id == customer_id).options(joinedload(Case.touchpoint))
-    for row in _newest(query, Case.opened_at, before):
-        yield Line("case", row.opened_at, row.id, case=row)
-
-
-def _promises(customer_id: int, before: datetime | None) -> Iterable[Line]:
-    query = select(Promise, Case).join(Case, Case.id == Promise.case_id).where(Case.customer_id == customer_id)
-    if before is not None:
-        query = query.where(Promise.made_at < before)
-    for promise, case in db.session.execute(query.order_by(Promise.made_at.desc()).limit(PAGE + 1)):
-        yield Line("promise", promise.made_at, promise.id, promise=promise, case=case)
-
-
-def _messages(customer_id: int, before: datetime | None) -> Iterable[Line]:
-    query = select(Message).where(Message.customer_id == customer_id, Message.kind.not_in(SHOWN_OTHERWISE))
-    for row in _newest(query, Message.created_at, before):
-        yield Line("message", row.created_at, row.id, message=row)
-
-
-def _choices(customer_id: int, before: datetime | None) -> Iterable[Line]:
-    query = select(Event).where(Event.customer_id == customer_id, Event.kind.in_(CHOICES))
-    for row in _newest(query, Event.at, before):
-        yield Line("choice", row.at, row.id, event=row)
-
-
-def _rewards(customer_id: int, before: datetime | None) -> Iterable[Line]:
-    query = select(Reward).where(Reward.customer_id == customer_id, Reward.state == RewardState.ISSUED)
-    query = query.options(joinedload(Reward.programme))
-    for row in _newest(query, Reward.issued_at, before):
-        yield Line("reward", row.issued_at, row.id, reward=row)
-
-
-def _newest(query: Select[Any], column: Any, before: datetime | None) -> Iterable[Any]:
-    if before is not None:
-        query = query.where(column < before)
-    return db.session.scalars(query.order_by(column.desc()).limit(PAGE + 1)).all()
-
-
-_READERS: Final = (
-    ("interaction", _interactions),
-    ("asked", _invitations),
-    ("answer", _responses),
-    ("contact", _contacts),
-    ("case", _cases),
-    ("promise", _promises),
-    ("reward", _rewards),
-    ("message", _messages),
-    ("choice", _choices),
-)
-_SHOWN_AS: Final = {
-    "interaction": "interactions",
-    "asked": "answers",
-    "answer": "answers",
-    "contact": "cases",
-    "case": "cases",
-    "promise": "cases",
-    "reward": "rewards",
-    "message": "messages",
-    "choice": "consent",
-}
 
 
 def matching(words: str) -> ColumnElement[bool]:

@@ -14,7 +14,8 @@ from core import formats
 from core.events import Event
 from feedback.complaint_facts import TIMES
 from feedback.models import Promise, PromiseState
-from insights.record import Asking, Line
+from insights.record import Asking
+from insights.timeline import Line
 from insights.uploads import names_of
 from surveys.models import Decision, InvitationState
 from surveys.rules import Reason

@@ -15,7 +15,7 @@ from sqlalchemy import func, select
 from core.db import db
 from customers.models import Brand, Customer
 from feedback.models import Case, CaseEntry, EntryKind
-from incentives.models import Reward, RewardState
+from incentives.models import Programme, Reward, RewardState
 
 
 @dataclass(frozen=True)
@@ -44,13 +44,13 @@ class Serving:
         return self.unpriced + sum(cost.contacts for cost in self.costs)
 
 
-def cost_to_serve(customer: Customer) -> Serving:
-    """Return what this customer cost so far; two statements."""
-    given = dict(_given(customer))
+def cost_to_serve(customer: Customer, *, brand_id: int | None = None) -> Serving:
+    """Return what this customer cost so far, one brand or all of them; two statements."""
+    given = dict(_given(customer, brand_id))
     counts: Counter[str] = Counter()
     spent: Counter[str] = Counter()
     unpriced = 0
-    for currency, cost_minor, count in _contacts(customer):
+    for currency, cost_minor, count in _contacts(customer, brand_id):
         if cost_minor is None:
             unpriced += count
         else:
@@ -61,14 +61,16 @@ def cost_to_serve(customer: Customer) -> Serving:
     return Serving(tuple(costs), unpriced)
 
 
-def _given(customer: Customer) -> Iterable[tuple[str, int]]:
+def _given(customer: Customer, brand_id: int | None) -> Iterable[tuple[str, int]]:
     query = select(Reward.currency, func.sum(Reward.amount_minor)).where(
         Reward.customer_id == customer.id, Reward.state == RewardState.ISSUED
     )
+    if brand_id is not None:
+        query = query.join(Programme, Programme.id == Reward.programme_id).where(Programme.brand_id == brand_id)
     return [(currency, int(minor)) for currency, minor in db.session.execute(query.group_by(Reward.currency))]
 
 
-def _contacts(customer: Customer) -> Iterable[tuple[str, int | None, int]]:
+def _contacts(customer: Customer, brand_id: int | None) -> Iterable[tuple[str, int | None, int]]:
     """Return how many contacts there were by what one costs: (currency, minor units or None, count)."""
     query = (
         select(Brand.currency, Brand.contact_cost_minor, func.count())
@@ -78,4 +80,6 @@ def _contacts(customer: Customer) -> Iterable[tuple[str, int | None, int]]:
         .where(Case.customer_id == customer.id, CaseEntry.kind != EntryKind.NOTE)
         .group_by(Brand.currency, Brand.contact_cost_minor)
     )
+    if brand_id is not None:
+        query = query.where(Case.brand_id == brand_id)
     return [(currency, cost, count) for currency, cost, count in db.session.execute(query)]

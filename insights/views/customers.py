@@ -19,7 +19,7 @@ from core.frame import Entry
 from customers import consent
 from customers.models import Customer
 from incentives import goodwill
-from insights import record, record_words, serving, words
+from insights import record, record_words, serving, timeline, words
 from notifications.kinds import KINDS
 from notifications.views.staff import STATES
 from surveys import silence
@@ -61,11 +61,11 @@ def show(public_id: str) -> str | Response:
     if customer.public_id != public_id:
         return redirect(url_for(".show", public_id=customer.public_id))
     shown = request.args.get("show", "all")
-    if shown not in record.SHOWN:
+    if shown not in timeline.SHOWN:
         abort(404)
-    now = clock.now()
-    lines, following = record.lines(customer, shown=shown, before=_before())
-    answers = record.answers(customer)
+    now, brand_id = clock.now(), brand_of(current_user)
+    lines, following = timeline.lines(customer, brand_id=brand_id, shown=shown, before=_before())
+    answers = record.answers(customer, brand_id=brand_id)
     return render_template(
         "insights/customer.html",
         customer=customer,
@@ -82,13 +82,13 @@ def show(public_id: str) -> str | Response:
         finding=_finding(answers, now),
         profile=record.profile_today(customer, now=now),
         profile_of=record.profile_of,
-        cases=record.cases(customer),
-        promises=record.promises(customer),
-        totals=record.totals(customer),
-        serving=serving.cost_to_serve(customer),
+        cases=record.cases(customer, brand_id=brand_id),
+        promises=record.promises(customer, brand_id=brand_id),
+        totals=record.totals(customer, brand_id=brand_id),
+        serving=serving.cost_to_serve(customer, brand_id=brand_id),
         asking=record.asking(customer, now=now),
         prefers=record.prefers(customer),
-        goodwill=goodwill.left_this_year(customer, brand_id=brand_of(current_user), now=now),
+        goodwill=goodwill.left_this_year(customer, brand_id=brand_id, now=now),
         now=now,
     )
 
@@ -115,15 +115,12 @@ def change_consent(public_id: str) -> Response:
     return redirect(url_for(".show", public_id=customer.public_id))
 
 
-def _before() -> datetime | None:
+def _before() -> timeline.Place | None:
     value = request.args.get("before")
-    if not value:
-        return None
     try:
-        moment = datetime.fromisoformat(value)
+        return timeline.Place.read(value) if value else None
     except ValueError:
         abort(400)
-    return moment if moment.tzinfo else abort(400)
 
 
 def _drawing(answers: Any) -> charts.ScoreLine:

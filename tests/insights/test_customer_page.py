@@ -17,7 +17,7 @@ from feedback.complaints import ComplaintData
 from feedback.models import Case
 from feedback.promises import Appointment
 from incentives.models import Reward, RewardState, Trigger
-from insights import record, serving
+from insights import record, serving, timeline
 from insights.serving import Cost
 from notifications import suppression
 from surveys import invitations, versions
@@ -35,6 +35,7 @@ from tests.factories import (
     make_staff,
     make_survey,
     make_team,
+    make_touchpoint,
 )
 
 
@@ -159,9 +160,9 @@ def live(customer: Customer, brand: Brand) -> None:
 def test_the_timeline_tells_everything(lead: Client, hanna: Customer) -> None:
     live(hanna, make_brand())
 
-    lines, _more = record.lines(hanna)
+    lines, _more = timeline.lines(hanna)
     kinds = {line.kind for line in lines}
-    assert kinds == {kind for kind, _read in record._READERS} - {"answer"}  # nobody answered yet
+    assert kinds == {kind.name for kind in timeline._KINDS} - {"answer"}  # nobody answered yet
     page = look(lead, hanna)
     for words in (
         "Was asked",
@@ -174,6 +175,38 @@ def test_the_timeline_tells_everything(lead: Client, hanna: Customer) -> None:
         "by the customer",
     ):
         assert words in page
+
+
+def test_what_happened_in_one_moment_is_on_one_page_or_the_next(hanna: Customer) -> None:
+    """A case is opened, and its contact promised, in the same moment; an import has many of one midnight."""
+    at, brand = clock.now(), make_brand()
+    for _ in range(30):
+        make_case(brand, customer=hanna, now=at)
+    shown: list[tuple[str, int]] = []
+    place, pages = None, 0
+
+    while pages == 0 or place is not None:
+        found, place = timeline.lines(hanna, before=timeline.Place.read(str(place)) if place else None)
+        shown += [(line.kind, line.key) for line in found]
+        pages += 1
+
+    assert (len(shown), len(set(shown)), pages) == (60, 60, 2)
+
+
+def test_a_team_of_one_brand_sees_what_happened_with_that_brand(client: Client, hanna: Customer) -> None:
+    own, other = make_brand(), make_brand()
+    mine, theirs = make_case(own, customer=hanna), make_case(other, customer=hanna)
+    make_interaction(make_touchpoint(other), hanna, reference="R-OTHER")
+    speak(hanna, other, calls=2)
+    client.sign_in(make_staff("lead", team=make_team(brand=own)))
+
+    page = look(client, hanna)
+
+    assert mine.label in page
+    assert theirs.label not in page
+    assert "R-OTHER" not in page
+    assert record.totals(hanna, brand_id=own.id).cases == 1
+    assert serving.cost_to_serve(hanna, brand_id=own.id).contacts == 0
 
 
 def test_each_tab_shows_its_own(lead: Client, hanna: Customer) -> None:
