@@ -29,7 +29,7 @@ RESPONSES = """
            CASE WHEN i %% 5 = 0 THEN 'Quick, kind and to the point. Thank you for the call back.' END,
            at.moment, at.moment, {folded}
     FROM generate_series(%(start)s::bigint, %(end)s::bigint) i,
-         LATERAL (SELECT now() - interval '365 days' * (i * 7919 %% %(all)s) / %(all)s AS moment) at,
+         LATERAL (SELECT now() - interval '365 days' * ((i * 7919 %% %(all)s)::float8 / %(all)s) AS moment) at,
          (SELECT min(id) AS first FROM touchpoint) t, brand b, survey_version v
 """
 

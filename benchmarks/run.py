@@ -38,8 +38,8 @@ are counted: one response for each acknowledged answer, one case for each unhapp
 )
 
 REASONS = {
-    "submit": """An answer is two statements, with its case too; most of the rest waits for PostgreSQL or is psycopg, then
-Flask's request and the form. PostgreSQL's part is three times the yardstick's: response has ten indexes and ten
+    "submit": """An answer is two statements, with its case too; most of the rest waits for PostgreSQL or is psycopg,
+then Flask's request and the form. PostgreSQL's part is three times the yardstick's: response has ten indexes and ten
 foreign keys where the yardstick's table has three and none, and the invitation and the outbox are written too.""",
     "page": """The page asks the database whether its link still stands, `/hello` asks nobody: `SELECT 1` alone costs
 0.13 ms of CPU in the client and 0.1 in the server, about as much as a whole `/hello`. The rest is Flask's request with
