@@ -20,6 +20,8 @@ from feedback import complaints, promises
 from feedback.models import Case, CaseState, OutcomeCheck, Promise, PromiseState
 from incentives import ledger
 from incentives.models import Reward, RewardState
+from insights import rates
+from insights.models import EVERY_TIER, Invited
 from notifications import suppression
 from notifications.models import Message, State, Suppression
 from surveys import answering, invitations, opened, versions
@@ -28,9 +30,15 @@ from tests.client import Client
 from tests.customers import full_life
 from tests.customers.full_life import MARK, PHONE, Life, work_off
 from tests.customers.races import meanwhile
-from tests.factories import make_customer, make_invitation, make_rule
+from tests.factories import (
+    make_customer,
+    make_invitation,
+    make_rule,
+    make_survey,
+)
 from tests.surveys.links import link
 
+HOME = "home@x.example"
 MARKED = {
     "case.words",
     "case.summary",
@@ -188,6 +196,7 @@ def test_a_second_time_changes_nothing(life: Life) -> None:
 
 def test_erasing_a_merged_record_erases_the_one_it_leads_to(life: Life) -> None:
     erase(life.merged)
+    work_off()
 
     assert life.customer.erased_at is not None
     assert marked() == set()
@@ -349,7 +358,30 @@ def test_answering_through_an_erased_link_keeps_nothing(life: Life, client: Clie
         client.post(path, data={"nps": "1", "comment": MARK})
     for path in ("reply", "not-fixed", "fixed"):
         client.post(f"/c/{tokens.sign('case', life.unhappy.public_id)}/{path}", data={"reply": MARK})
+    outbox.drain("reports")
 
     assert marked() == set()
     assert life.unhappy.state == CaseState.CLOSED
     assert outbox.drain("messages") == 0
+
+
+# What is counted stays counted
+
+
+def test_who_broke_off_or_stopped_half_way_is_not_counted_as_silent_afterwards(app: Flask) -> None:
+    customer = make_customer()
+    over = {"state": InvitationState.EXPIRED, "expires_at": clock.now() - timedelta(hours=1)}
+    for half in (False, True):
+        make_invitation(make_survey(), customer, partial={"nps": MARK, "comment": MARK}, half_answered=half, **over)
+    day = clock.now().date()
+
+    erase(customer)
+    rates.recount(day - timedelta(days=1), day + timedelta(days=1))
+
+    counted = select(Invited.outcome, func.sum(Invited.count)).where(Invited.tier == EVERY_TIER)
+    assert {tuple(row) for row in db.session.execute(counted.group_by(Invited.outcome))} == {
+        ("break_off", 1),
+        ("partial", 1),
+    }
+    assert set(db.session.scalars(select(Invited.reason))) == {"comment"}
+    assert db.session.scalars(select(Invitation.partial)).all() == [{"nps": "", "comment": ""}] * 2
