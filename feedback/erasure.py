@@ -56,7 +56,7 @@ def _close(case: Case, erasure: Erasure) -> None:
     )
     cancelled = update(OutcomeCheck).where(OutcomeCheck.case_id == case.id, OutcomeCheck.state.in_(TO_BE_ASKED))
     _change(cancelled.values(state=OutcomeState.CANCELLED))
-    outcome.close(case, because="erased", by=erasure.by, now=erasure.now)
+    outcome.close(case, because="erased", by=erasure.by, now=erasure.now, was_resolved=False)
 
 
 def _empty_cases(ids: Sequence[int], erasure: Erasure) -> None:

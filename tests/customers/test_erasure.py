@@ -31,6 +31,7 @@ from tests.customers import full_life
 from tests.customers.full_life import MARK, PHONE, Life, work_off
 from tests.customers.races import meanwhile
 from tests.factories import (
+    make_case,
     make_customer,
     make_invitation,
     make_rule,
@@ -385,3 +386,14 @@ def test_who_broke_off_or_stopped_half_way_is_not_counted_as_silent_afterwards(a
     }
     assert set(db.session.scalars(select(Invited.reason))) == {"comment"}
     assert db.session.scalars(select(Invitation.partial)).all() == [{"nps": "", "comment": ""}] * 2
+
+
+def test_a_case_that_erasing_closed_is_not_counted_as_resolved(app: Flask) -> None:
+    customer = make_customer()
+    is_open, is_resolved = make_case(customer=customer), make_case(customer=customer)
+    is_resolved.state, is_resolved.resolved_at = CaseState.RESOLVED, clock.now()
+
+    erase(customer)
+
+    assert (is_open.state, is_open.resolved_at) == (CaseState.CLOSED, None)
+    assert is_open.closed_at is not None and is_resolved.resolved_at is not None
