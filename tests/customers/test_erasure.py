@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from typing import Any
 
 import pytest
 from flask import Flask
 from sqlalchemy import func, select, text
 from werkzeug.datastructures import MultiDict
 
+from api.models import IdempotencyKey
 from core import clock, outbox, tokens
 from core.db import db
 from core.events import Event
@@ -31,8 +33,10 @@ from tests.customers import full_life
 from tests.customers.full_life import MARK, PHONE, Life, work_off
 from tests.customers.races import meanwhile
 from tests.factories import (
+    make_api_key,
     make_case,
     make_customer,
+    make_interaction,
     make_invitation,
     make_rule,
     make_survey,
@@ -183,6 +187,21 @@ def test_a_message_that_was_waiting_is_not_sent(life: Life) -> None:
 
     message = db.session.scalars(select(Message).where(Message.kind == "complaint_acknowledged")).one()
     assert (message.state, message.to_address, message.values) == (State.SUPPRESSED, None, {})
+
+
+def test_what_a_call_with_many_is_answered_with_again_loses_their_references_alone(app: Flask) -> None:
+    theirs, other = make_interaction(None, make_customer()), make_interaction()
+    key, _secret = make_api_key()
+    answers: list[Any] = [[{"id": each.public_id, "reference": "R"} for each in (theirs, other)], {"detail": "refused"}]
+    for number, answer in enumerate(answers):
+        values = {"key": str(number), "request_hash": "0", "status": 200, "created_at": clock.now()}
+        db.session.add(IdempotencyKey(api_key_id=key.id, answer=answer, **values))
+    db.session.flush()
+
+    erase(db.session.get_one(Customer, theirs.customer_id))
+
+    answers[0][0]["reference"] = ""
+    assert db.session.scalars(select(IdempotencyKey.answer).order_by(IdempotencyKey.key)).all() == answers
 
 
 def test_a_second_time_changes_nothing(life: Life) -> None:
