@@ -7,24 +7,25 @@ from typing import Any
 
 import pytest
 from flask import Flask
-from sqlalchemy import func, select, text
+from sqlalchemy import delete, func, select, text
 from werkzeug.datastructures import MultiDict
 
 from api.models import IdempotencyKey
 from core import clock, outbox, tokens
-from core.db import db
+from core.db import db, new_public_id
 from core.events import Event
 from core.outbox import Item
 from customers import customers, erasure
 from customers.customers import CustomerData
-from customers.models import Customer, Interaction
+from customers.models import Brand, Customer, Interaction
 from feedback import complaints, promises
-from feedback.models import Case, CaseState, OutcomeCheck, Promise, PromiseState
+from feedback.complaints import ComplaintData
+from feedback.models import Case, CaseState, Complaint, OutcomeCheck, Promise, PromiseState
 from incentives import ledger
 from incentives.models import Reward, RewardState
 from insights import rates
 from insights.models import EVERY_TIER, Invited
-from notifications import suppression
+from notifications import messages, suppression
 from notifications.models import Message, State, Suppression
 from surveys import answering, invitations, opened, versions
 from surveys.models import Invitation, InvitationState, Response
@@ -34,11 +35,13 @@ from tests.customers.full_life import MARK, PHONE, Life, work_off
 from tests.customers.races import meanwhile
 from tests.factories import (
     make_api_key,
+    make_brand,
     make_case,
     make_customer,
     make_interaction,
     make_invitation,
     make_rule,
+    make_staff,
     make_survey,
 )
 from tests.surveys.links import link
@@ -231,6 +234,21 @@ def test_the_shop_s_next_word_makes_a_new_record(life: Life) -> None:
     assert again.id not in (life.customer.id, life.merged.id)
 
 
+def test_an_address_that_was_being_typed_is_cleared_behind_it(app: Flask) -> None:
+    customer = make_customer(email=HOME)
+    erase(customer)
+    typed, later = a_complaint(HOME.upper()), a_complaint(HOME)
+    later.received_at += timedelta(minutes=5)
+    confirm = to(HOME, "confirm_address")
+    db.session.commit()
+
+    with clock.moved(timedelta(minutes=11)):
+        work_off()
+
+    assert (typed.typed_email, later.typed_email) == (None, HOME)
+    assert confirm.to_address is None
+
+
 def test_what_comes_a_moment_later_is_cleared_behind_it(life: Life) -> None:
     """Whoever read the record before it was erased, and wrote after it, is found by the work that follows."""
     erase(life.customer)
@@ -254,6 +272,87 @@ def test_what_comes_a_moment_later_is_cleared_behind_it(life: Life) -> None:
         work_off()
 
     assert marked() == set()
+
+
+# Others at the same address
+
+
+@pytest.fixture
+def spouses(app: Flask) -> tuple[Customer, Customer]:
+    first, second = (make_customer(name=name, email=email) for name, email in (("A", "Home@x.example"), ("B", HOME)))
+    return first, second
+
+
+def to(address: str, kind: str = "case_reply", **more: Any) -> Message:
+    now = clock.now()
+    brand = db.session.scalars(select(Brand)).first() or make_brand()
+    message = Message(
+        kind=kind,
+        version=1,
+        reason=f"test:{kind}:{more}",
+        language="en",
+        brand_id=brand.id,
+        to_address=address,
+        values={"reply": "words"},
+        state=State.CREATED,
+        state_at=now,
+        created_at=now,
+        **more,
+    )
+    db.session.add(message)
+    db.session.flush()
+    return message
+
+
+def a_complaint(typed_email: str) -> Complaint:
+    """Somebody typed an address and did not confirm it."""
+    data = ComplaintData(words="Cracked.", form_key=new_public_id(), language="en", typed_email=typed_email)
+    brand = db.session.scalars(select(Brand)).first() or make_brand()
+    kept = complaints.file(data, brand=brand, by="customer", now=clock.now())
+    db.session.execute(delete(Message))
+    return kept
+
+
+def test_who_shares_an_address_keeps_their_messages_and_gets_more(spouses: tuple[Customer, Customer]) -> None:
+    typed = a_complaint(HOME)
+    mine, theirs = (to(HOME, customer_id=each.id) for each in spouses)
+    unknown = to(HOME, "confirm_address")
+
+    erase(spouses[0])
+
+    assert (mine.to_address, mine.state) == (None, State.SUPPRESSED)
+    for message in (theirs, unknown):
+        assert (message.to_address, message.values, message.state) == (HOME, {"reply": "words"}, State.CREATED)
+    assert typed.typed_email == HOME
+    assert not suppression.is_suppressed(HOME, "service")
+
+    erase(spouses[1])
+
+    assert {message.to_address for message in (theirs, unknown)} == {None}
+    assert typed.typed_email is None
+    assert suppression.is_suppressed(HOME, "service")
+
+
+def test_staff_who_are_erased_as_customers_still_get_a_new_password(app: Flask) -> None:
+    customer, staff = make_customer(email=HOME), make_staff("agent", email=HOME)
+    reset = to(HOME, "staff_reset")
+
+    erase(customer)
+
+    assert (reset.to_address, reset.state) == (HOME, State.CREATED)
+    new = messages.post(
+        "staff_reset",
+        reason="again",
+        brand=db.session.get_one(Brand, reset.brand_id),
+        customer=None,
+        language="en",
+        values={"reset_url": "https://amends.example/reset"},
+        to_address=HOME,
+        to_name=staff.name,
+        now=clock.now(),
+    )
+    assert new is not None and new.state == State.CREATED
+    assert suppression.is_suppressed(HOME, "service")
 
 
 # Races: an answer is submitted at the same moment
