@@ -361,7 +361,7 @@ def _show_page(upload: Upload) -> str:
     now = clock.now()
     is_open = upload.state in (UploadState.READY, UploadState.TRIED)
     preview, wrong = None, upload.wrong
-    if is_open:
+    if is_open and not upload.sought:  # else it may show somebody who was erased a moment ago
         try:
             preview = previews.table(uploads.preview(upload, now=now))
         except Unreadable as error:  # what is here has changed since the columns were matched

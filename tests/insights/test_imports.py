@@ -539,6 +539,7 @@ def test_a_file_that_names_somebody_erased_is_thrown_away_and_its_uploader_told(
     address, unmatched = matched(admin, NAMING), uploaded(admin, NAMING)
 
     erased(**known)
+    assert ADDRESS not in admin.get(address).text
     work()
 
     for each in (address, unmatched):
