@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any, TypeGuard
 
-from sqlalchemy import select
+from sqlalchemy import cast, func, literal, select
+from sqlalchemy.dialects.postgresql import ARRAY, JSONPATH
+from sqlalchemy.types import Text
 
 from api.idempotency import KEPT
 from api.models import IdempotencyKey
@@ -20,12 +23,20 @@ def forget(_customer: Customer, *, erasure: Erasure) -> None:
         Interaction.customer_id.in_(erasure.ids), Interaction.received_at > erasure.now - 2 * KEPT
     )
     theirs = set(db.session.scalars(query))
-    for kept in db.session.scalars(select(IdempotencyKey).where(IdempotencyKey.answer.is_not(None))) if theirs else ():
+    for kept in _kept_about(theirs) if theirs else ():
         answers = kept.answer if isinstance(kept.answer, list) else [kept.answer]
-        if any(_is_about(each, theirs) for each in answers):
-            blanked = [{**each, "reference": ""} if _is_about(each, theirs) else each for each in answers]
-            kept.answer = blanked if isinstance(kept.answer, list) else blanked[0]
+        blanked = [{**each, "reference": ""} if _is_about(each, theirs) else each for each in answers]
+        kept.answer = blanked if isinstance(kept.answer, list) else blanked[0]
     db.session.flush()
+
+
+def _kept_about(public_ids: set[str]) -> Iterable[IdempotencyKey]:
+    """Return the answers that tell of any of these; a day's answers are many, so the database looks through them."""
+    named = func.jsonb_path_query_array(
+        IdempotencyKey.answer, cast("$.id", JSONPATH)
+    )  # of one answer, or of each in a list
+    about = func.jsonb_exists_any(named, literal(sorted(public_ids), ARRAY(Text)))
+    return db.session.scalars(select(IdempotencyKey).where(about)).all()
 
 
 def _is_about(answer: Any, public_ids: set[str]) -> TypeGuard[dict[str, Any]]:

@@ -6,20 +6,21 @@ must not write to, as hashes. What was under way at that very moment is looked f
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime
 from typing import Final
 
-from sqlalchemy import Text, cast, literal, update
+from sqlalchemy import Text, cast, func, literal, or_, select, update
 
 from core import events, outbox
 from core.db import db
 from core.errors import Refusal
 from customers import customers
-from customers.models import Consent, Customer, Interaction
+from customers.models import Consent, Customer, ImportRefusal, Interaction
 from customers.signals import SETTLED_AFTER, Erasure, customer_erased, tell
 
 IDENTIFYING: Final = ("external_id", "name", "email", "phone")
+INSTEAD: Final = "What this said was erased with its customer."
 PERSONAL: Final = (*IDENTIFYING, "language", "tier")
 
 
@@ -37,9 +38,11 @@ def erase(customer: Customer, *, by: str, now: datetime) -> Customer:
     family = customers.locked_family(customer)
     kept = family[0]
     is_first = kept.erased_at is None
-    tell(customer_erased, kept, erasure=_erasure(family, by, now))
+    erasure = _erasure(family, by, now)
+    tell(customer_erased, kept, erasure=erasure)
+    _clear_refusals(erasure)
     _clear(family, now)
-    _clear_interactions([each.id for each in family])
+    _clear_interactions(erasure.ids)
     if is_first:
         events.record("customer.erased", at=now, actor=by, customer=kept.id)
         outbox.later("customer.settle", key=f"{kept.id}:erased", due_at=now + SETTLED_AFTER, customer_id=kept.id)
@@ -48,9 +51,27 @@ def erase(customer: Customer, *, by: str, now: datetime) -> Customer:
 
 
 def _erasure(family: Sequence[Customer], by: str, now: datetime) -> Erasure:
-    known = {str(value) for each in family for name in IDENTIFYING if (value := getattr(each, name))}
+    ids = [each.id for each in family]
     addresses = {each.email.lower() for each in family if each.email}
-    return Erasure([each.id for each in family], frozenset(addresses), frozenset(known), by, now)
+    numbers = {number for each in family for number in (each.external_id, each.phone) if number}
+    names = {each.name for each in family if each.name}
+    theirs = addresses - shared(addresses, besides=ids)
+    return Erasure(ids, frozenset(theirs), frozenset(numbers), frozenset(names), by, now)
+
+
+def shared(addresses: Collection[str], *, besides: Collection[int]) -> set[str]:
+    """Return those addresses, in lower case, that another customer has too, as families do."""
+    address = func.lower(Customer.email)
+    held = select(address).where(Customer.email.is_not(None), address.in_(addresses), Customer.id.not_in(besides))
+    return set(db.session.scalars(held.where(Customer.erased_at.is_(None)))) if addresses else set()
+
+
+def has_shared_address(customer: Customer) -> bool:
+    """Whether another customer has an address of this one or of a record merged into it: it stays open to messages."""
+    family = db.session.scalars(
+        select(Customer).where(or_(Customer.id == customer.id, Customer.merged_into_id == customer.id))
+    ).all()
+    return bool(shared({each.email.lower() for each in family if each.email}, besides=[each.id for each in family]))
 
 
 def _clear(family: Sequence[Customer], now: datetime) -> None:
@@ -68,6 +89,22 @@ def _clear_interactions(ids: Sequence[int]) -> None:
         update(Interaction)
         .where(Interaction.customer_id.in_(ids))
         .values(reference=literal("erased:").concat(cast(Interaction.id, Text)), attributes={})
+        .execution_options(synchronize_session="fetch")
+    )
+
+
+def _clear_refusals(erasure: Erasure) -> None:
+    """A refused row of an import belongs to nobody; what was wrong with it may quote it."""
+    if not erasure.words:
+        return
+    reason = func.lower(ImportRefusal.reason)
+    quotes = or_(*(func.strpos(reason, func.lower(word)) > 0 for word in erasure.words))
+    rows = db.session.execute(select(ImportRefusal.id, ImportRefusal.reason).where(quotes))
+    ids = [row.id for row in rows if erasure.is_named_in(row.reason)]
+    db.session.execute(
+        update(ImportRefusal)
+        .where(ImportRefusal.id.in_(ids))
+        .values(reason=INSTEAD)
         .execution_options(synchronize_session="fetch")
     )
 

@@ -57,6 +57,15 @@ def rows_of(file: BinaryIO) -> Iterator[tuple[int, list[str]]]:
     raise NotAWorkbook("The workbook has no sheet with rows in it.")
 
 
+def cells_of_all_sheets(file: BinaryIO) -> Iterator[str]:
+    """Yield the cells of every sheet, hidden ones too; raises NotAWorkbook."""
+    _check(file)
+    book = CalamineWorkbook.from_filelike(file)
+    for name in book.sheet_names:
+        for row in book.get_sheet_by_name(name).iter_rows():
+            yield from map(_text, row)
+
+
 def _texts(rows: Iterator[list[Any]]) -> Iterator[tuple[int, list[str]]]:
     for number, row in enumerate(rows, start=1):
         cells = [_text(cell) for cell in row]

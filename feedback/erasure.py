@@ -11,7 +11,7 @@ from core import files
 from core.db import db
 from core.files import File
 from customers.models import Customer
-from customers.signals import Erasure, Merge, customer_erased, customer_merged
+from customers.signals import THAT_MOMENT, Erasure, Merge, customer_erased, customer_merged
 from feedback import clocks, outcome
 from feedback.models import (
     Attachment,
@@ -25,12 +25,13 @@ from feedback.models import (
     Resolution,
 )
 from feedback.state import record
+from notifications import suppression
 
 TO_BE_ASKED: Final = (OutcomeState.PENDING, OutcomeState.ASKED)
 
 
 @customer_erased.connect
-def forget(_customer: Customer, *, erasure: Erasure) -> None:
+def forget(customer: Customer, *, erasure: Erasure) -> None:
     """Close a customer's cases and empty them; their links end."""
     query = select(Case).where(Case.customer_id.in_(erasure.ids)).order_by(Case.id).with_for_update()
     cases = db.session.scalars(query, execution_options={"populate_existing": True}).all()
@@ -42,7 +43,7 @@ def forget(_customer: Customer, *, erasure: Erasure) -> None:
     ids = [case.id for case in cases]
     _empty_cases(ids, erasure)
     _empty_complaints(Complaint.case_id.in_(ids))
-    _forget_typed(erasure)
+    _forget_typed(customer, erasure)
 
 
 def _close(case: Case, erasure: Erasure) -> None:
@@ -56,7 +57,7 @@ def _close(case: Case, erasure: Erasure) -> None:
     )
     cancelled = update(OutcomeCheck).where(OutcomeCheck.case_id == case.id, OutcomeCheck.state.in_(TO_BE_ASKED))
     _change(cancelled.values(state=OutcomeState.CANCELLED))
-    outcome.close(case, because="erased", by=erasure.by, now=erasure.now)
+    outcome.close(case, because="erased", by=erasure.by, now=erasure.now, was_resolved=False)
 
 
 def _empty_cases(ids: Sequence[int], erasure: Erasure) -> None:
@@ -86,11 +87,23 @@ def _empty_complaints(which: ColumnElement[bool]) -> None:
     )
 
 
-def _forget_typed(erasure: Erasure) -> None:
+def _forget_typed(customer: Customer, erasure: Erasure) -> None:
     """Drop who typed one of the addresses without confirming it; the complaint itself may be somebody else's."""
-    if erasure.addresses:
-        typed = func.lower(Complaint.typed_email).in_(erasure.addresses)
-        _change(update(Complaint).where(typed).values(typed_name=None, typed_email=None, typed_phone=None))
+    typed = func.lower(Complaint.typed_email).in_(erasure.addresses)
+    if not erasure.addresses:
+        typed = Complaint.id.in_(_typed_at_that_moment(customer))
+    _change(update(Complaint).where(typed).values(typed_name=None, typed_email=None, typed_phone=None))
+
+
+def _typed_at_that_moment(customer: Customer) -> list[int]:
+    """Return complaints typed with an address of the erased while they were erased; we know it by hash alone."""
+    if customer.erased_at is None:
+        return []
+    moment = Complaint.received_at.between(customer.erased_at - THAT_MOMENT, customer.erased_at + THAT_MOMENT)
+    query = select(Complaint.id, Complaint.typed_email).where(Complaint.typed_email.is_not(None), moment)
+    typed = {row.id: str(row.typed_email) for row in db.session.execute(query)}
+    erased = suppression.erased_among(typed.values())
+    return [complaint_id for complaint_id, address in typed.items() if address in erased]
 
 
 @customer_merged.connect

@@ -342,6 +342,9 @@ class Complaint(Model):
     """A customer says, unasked, that something is wrong (ISO 10002)."""
 
     __tablename__ = "complaint"
+    __table_args__ = (
+        Index("ix_complaint_typed_email", text("lower(typed_email)"), postgresql_where=text("typed_email IS NOT NULL")),
+    )
     id: Mapped[Id]
     public_id: Mapped[PublicId]
     case_id: Mapped[int | None] = mapped_column(ForeignKey("case.id"), unique=True)

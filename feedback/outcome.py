@@ -146,12 +146,13 @@ def _lose(case: Case, now: datetime) -> None:
     settle(case, now=now)
 
 
-def close(case: Case, *, because: str, by: By, now: datetime) -> None:
-    """Close a case: its outcome is known, nobody answered, or there is nobody to ask."""
+def close(case: Case, *, because: str, by: By, now: datetime, was_resolved: bool = True) -> None:
+    """Close a case: its outcome is known, nobody answered, or there is nobody to ask; or nobody is left to help."""
     if case.state == CaseState.CLOSED:
         return
     case.state, case.closed_at, case.next_act = CaseState.CLOSED, now, "none"
-    case.resolved_at = case.resolved_at or now
+    if was_resolved:
+        case.resolved_at = case.resolved_at or now
     record(case, "case.closed", by=actor_of(by), now=now, because=because)
     db.session.flush()
 

@@ -6,7 +6,8 @@ from datetime import date, datetime
 from enum import StrEnum
 from typing import Final
 
-from sqlalchemy import ForeignKey, Index, SmallInteger
+from sqlalchemy import ForeignKey, Index, SmallInteger, text
+from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from core.db import Id, Json, Model, PublicId
@@ -112,6 +113,7 @@ class UploadState(StrEnum):
     RUNNING = "running"
     REFUSED = "refused"  # what the rows name contradicts what is here; `wrong` says what
     DONE = "done"
+    ERASED = "erased"  # thrown away, because it named a customer whose record was erased
 
 
 class Upload(Model):
@@ -135,6 +137,8 @@ class Upload(Model):
     turn: Mapped[int] = mapped_column(default=0)  # how often it was tried or started; part of the work's key
     told: Mapped[Json]  # counts of the last trial or of the import so far, and its first refusals
     wrong: Mapped[str | None]
+    # Keyed hashes of what an erased customer was known by: the file is looked through before it is gone on with.
+    sought: Mapped[list[str]] = mapped_column(JSONB, default=list, server_default=text("'[]'"))
     run_id: Mapped[int | None] = mapped_column(ForeignKey("import_run.id", ondelete="SET NULL"))
     run: Mapped[ImportRun | None] = relationship()
     by: Mapped[str]

@@ -14,7 +14,8 @@ from itertools import groupby, islice
 from typing import Any, Final
 
 from flask_babel import gettext as _
-from sqlalchemy import delete, select
+from sqlalchemy import delete, literal, not_, select, update
+from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import joinedload
 
 from accounts import visibility
@@ -34,7 +35,7 @@ from customers.places import Places
 from customers.records import Record
 from customers.tables import BadFile, Unreadable
 from feedback.importing import ComplaintImporter
-from insights import rollups
+from insights import named, rollups
 from insights.models import Upload, UploadState
 from surveys.importing import ResponseImporter
 
@@ -51,6 +52,7 @@ STEP: Final = timedelta(seconds=20)  # after which other work of the queue has i
 AGAIN: Final = timedelta(seconds=5)  # until an import of the same file by somebody else is looked at again
 KEPT: Final = timedelta(days=7)  # a file that was uploaded and never imported
 UNDER_WAY: Final = (UploadState.TRYING, UploadState.RUNNING)
+OVER: Final = (UploadState.DONE, UploadState.ERASED)  # nothing of the file is kept any more
 
 
 class BadUpload(Refusal):
@@ -121,7 +123,7 @@ def look_of(upload: Upload) -> Look:
 
 def match(upload: Upload, table: Mapping[str, Any], kind: Kind) -> None:
     """Keep a mapping for the file; raises TooLate, or Unreadable where it is no mapping or not one for this file."""
-    if upload.state in (*UNDER_WAY, UploadState.DONE):
+    if upload.state in (*UNDER_WAY, *OVER):
         raise TooLate
     check(upload, table, kind)
     upload.mapping, upload.kind = dict(table), str(kind)
@@ -159,6 +161,23 @@ def discard(upload: Upload) -> None:
     db.session.delete(upload)
     db.session.flush()
     db.session.execute(delete(File).where(File.id == upload.file_id))
+
+
+def seek(hashes: Sequence[str], *, key: str, now: datetime) -> None:
+    """Have every file looked through for these (insights.named) before anything more of it is taken in.
+
+    In the caller's transaction; a batch that is being taken in at this moment is undone (`_take`).
+    """
+    waiting = select(Upload.id).where(Upload.state.not_in(OVER)).order_by(Upload.id).with_for_update()
+    ids = db.session.scalars(waiting).all()
+    looked_for = literal(list(hashes), JSONB)
+    db.session.execute(
+        update(Upload)
+        .where(Upload.id.in_(ids), not_(Upload.sought.bool_op("@>")(looked_for)))
+        .values(sought=Upload.sought.op("||")(looked_for))
+        .execution_options(synchronize_session="fetch")
+    )
+    outbox.later_many("import.search", [(f"{each}:{key}", {"upload_id": each}) for each in ids], due_at=now)
 
 
 def is_given_up(upload: Upload) -> bool:
@@ -202,8 +221,9 @@ def go(items: list[Item], *, now: datetime) -> Waiting:
 
 def _go(upload_id: int, items: Sequence[Item]) -> datetime | None:
     """Go on with one file; return when it is to be gone on with, None if it came to an end."""
+    outbox.renew(items, now=clock.now())  # what another file of the batch left is kept, whatever becomes of this one
     upload = db.session.get(Upload, upload_id, populate_existing=True)
-    if upload is None or upload.state not in UNDER_WAY:
+    if upload is None or upload.state not in UNDER_WAY or _is_thrown_away(upload):
         return None
     try:
         with importing.alone(upload.file.sha256, waiting=_another_first):
@@ -230,6 +250,9 @@ def _take(upload: Upload, items: Sequence[Item]) -> datetime | None:
     importer, before = _importer(upload, _checked(upload)), dict(upload.told)
     upload.told, first = {}, None
     for progress in importing.take(io.BytesIO(_content(upload)), importer, _job(upload), now=clock.now(), dry=dry):
+        if _is_sought(upload):
+            db.session.rollback()
+            return clock.now()
         first = progress.tally.next_line if first is None else first
         _note(upload, progress, importer, before if progress.resumed_at else {})
         outbox.renew(items, now=clock.now())
@@ -242,6 +265,36 @@ def _take(upload: Upload, items: Sequence[Item]) -> datetime | None:
             return clock.now()
     _end(upload, items, dry=dry)
     return None
+
+
+def _is_sought(upload: Upload) -> bool:
+    """Whether somebody was erased meanwhile for whom the file is to be looked through first; holds the row."""
+    db.session.refresh(upload, ["state", "sought"], with_for_update=True)
+    return bool(upload.sought) or upload.state == UploadState.ERASED
+
+
+@outbox.handler("import.search", queue="reports")
+def search(*, upload_id: int, now: datetime) -> None:
+    """Look a file through for a customer who was erased, unless that was done already."""
+    upload = db.session.get(Upload, upload_id, populate_existing=True)
+    if upload is not None:
+        _is_thrown_away(upload)
+
+
+def _is_thrown_away(upload: Upload) -> bool:
+    """Throw a file away if it names somebody who is sought; whoever uploaded it is told on its page."""
+    sought = list(upload.sought)
+    if not sought:
+        return False
+    is_named = named.is_named(_content(upload), look_of(upload).layout, sought)
+    db.session.refresh(upload, with_for_update=True)
+    upload.sought = [each for each in upload.sought if each not in sought]
+    if is_named and upload.state not in OVER:
+        upload.state, upload.finished_at = UploadState.ERASED, clock.now()
+        upload.told, upload.wrong, upload.sought = {}, None, []
+        _empty(upload, clock.now())
+    db.session.flush()
+    return upload.state == UploadState.ERASED
 
 
 def _note(upload: Upload, progress: Progress, importer: Importer[Any], before: Mapping[str, Any]) -> None:

@@ -8,6 +8,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import Final
 
 from flask_babel import LazyString
 from flask_babel import lazy_gettext as _l
@@ -19,6 +20,7 @@ class Purpose(StrEnum):
     SERVICE = "service"  # about the customer's own matter: an unsubscribe from surveys or marketing does not stop it
     SURVEY = "survey"
     MARKETING = "marketing"
+    STAFF = "staff"  # to a member of staff, about their account: nothing that a customer does stops it
 
 
 @dataclass(frozen=True)
@@ -41,7 +43,7 @@ class Kind:
     @property
     def can_be_unsubscribed(self) -> bool:
         """Whether it carries List-Unsubscribe, and is stopped by a suppression of its purpose's scope."""
-        return self.purpose is not Purpose.SERVICE
+        return self.purpose in (Purpose.SURVEY, Purpose.MARKETING)
 
     @property
     def template(self) -> str:
@@ -53,6 +55,8 @@ class Kind:
 
     def is_stopped_by(self, scope: str) -> bool:
         """Whether a suppression of this scope (all, survey, marketing) stops it."""
+        if self.purpose is Purpose.STAFF:
+            return False
         return scope == "all" or (self.can_be_unsubscribed and scope == self.purpose.value)
 
 
@@ -157,12 +161,14 @@ KINDS: dict[str, Kind] = {
         _kind(
             "staff_reset",
             _l("New password for a member of staff"),
-            Purpose.SERVICE,
+            Purpose.STAFF,
             "reset_url",
             "name valid_until",
         ),
     )
 }
+
+TO_STAFF: Final = frozenset(kind.name for kind in KINDS.values() if kind.purpose is Purpose.STAFF)
 
 _URL = re.compile(r"https?://[^\s\"'<>\\^`{|}]{1,2000}")
 _NAME = re.compile(r"[^\W\d_][\w'’.\- ]{0,59}")

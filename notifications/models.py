@@ -38,6 +38,11 @@ class Message(Model):
             postgresql_where=text("state IN ('created','sending','uncertain')"),
         ),
         Index("uq_message_reason", "kind", "reason", unique=True),
+        Index(
+            "ix_message_to_nobody_known",
+            text("lower(to_address)"),
+            postgresql_where=text("customer_id IS NULL AND to_address IS NOT NULL"),
+        ),
         Index("ix_message_kept", "created_at", postgresql_where=text("erased_at IS NULL")),
     )
     id: Mapped[Id]

@@ -1,7 +1,8 @@
 """Addresses we must not write to. Kept as keyed hashes: they outlive erasure and tell nobody who stands behind them.
 
-Scopes: `all` (the address is dead, or its owner was erased) stops every message; `survey` and `marketing` stop only
-messages of that purpose, so that somebody who unsubscribed still gets the answer to their complaint.
+Scopes: `all` (the address is dead, or its owner was erased) stops every message but those to staff; `survey` and
+`marketing` stop only messages of that purpose, so that somebody who unsubscribed still gets the answer to their
+complaint.
 """
 
 from __future__ import annotations
@@ -59,7 +60,21 @@ def scopes_of(addresses: Iterable[str]) -> dict[str, set[str]]:
 
 def stopping(purpose: Purpose | str) -> set[str]:
     """Return the scopes that stop messages of a purpose."""
+    if purpose == Purpose.STAFF:
+        return set()
     return {"all"} if purpose == Purpose.SERVICE else {"all", str(purpose)}
+
+
+def erased_among(addresses: Iterable[str]) -> set[str]:
+    """Return those of `addresses`, as given, whose owner was erased."""
+    spelled: dict[str, set[str]] = defaultdict(set)
+    for address in addresses:
+        for hashed in _hashes(address):
+            spelled[hashed].add(address)
+    query = select(Suppression.address_hash).where(
+        Suppression.address_hash.in_(spelled), Suppression.reason == SuppressionReason.ERASED
+    )
+    return {address for hashed in db.session.scalars(query) for address in spelled[hashed]}
 
 
 def suppress(address: str, scope: Scope, reason: SuppressionReason | str, now: datetime) -> None:

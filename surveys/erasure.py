@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from sqlalchemy import Text, Update, case, cast, func, literal, null, select, update
+from sqlalchemy import ScalarSelect, Text, Update, case, cast, func, literal, null, select, update
 from sqlalchemy.dialects.postgresql import JSONB
 
 from core.db import db
@@ -28,13 +28,20 @@ def forget(_customer: Customer, *, erasure: Erasure) -> None:
     db.session.scalars(select(Invitation.id).where(theirs).order_by(Invitation.id).with_for_update()).all()
     is_open = Invitation.state.in_(OPEN_STATES)
     state = case((is_open, InvitationState.REVOKED), else_=Invitation.state)
-    _change(update(Invitation).where(theirs).values(state=state, partial={}))
+    _change(update(Invitation).where(theirs).values(state=state, partial=_blanked()))
     records.give_back_all(erasure.ids, by=erasure.by, now=erasure.now)
     _change(
         update(Response)
         .where(Response.customer_id.in_(erasure.ids))
         .values(comment=None, contact=None, attributes=_kept_attributes(), import_key=_neutral_key())
     )
+
+
+def _blanked() -> ScalarSelect[object]:
+    """Keep which questions were answered without what was said: else who broke off is counted as silent."""
+    keys = func.jsonb_object_keys(Invitation.partial).column_valued("key")
+    blanked = func.coalesce(func.jsonb_object_agg(keys, ""), literal({}, JSONB))
+    return select(blanked).scalar_subquery()
 
 
 def _kept_attributes() -> object:

@@ -46,6 +46,7 @@ STATES = {
     UploadState.RUNNING: _l("Under way"),
     UploadState.REFUSED: _l("Refused"),
     UploadState.DONE: _l("Done"),
+    UploadState.ERASED: _l("Thrown away"),
 }
 BESIDE = {
     "cases": _l("cases, off the desk"),
@@ -222,7 +223,7 @@ def _may_leave_open() -> bool:
 def columns(public_id: str) -> Answer:
     """Show which column is what: as chosen so far, else as the headers suggest."""
     upload = uploads.load(public_id, staff=current_user)
-    if upload.state in (*uploads.UNDER_WAY, UploadState.DONE):
+    if upload.state in (*uploads.UNDER_WAY, *uploads.OVER):
         return redirect(url_for(".show", public_id=public_id))
     kind = _kind(request.args.get("kind"), upload)
     table = upload.mapping if kind in upload.mapping else None
@@ -360,7 +361,7 @@ def _show_page(upload: Upload) -> str:
     now = clock.now()
     is_open = upload.state in (UploadState.READY, UploadState.TRIED)
     preview, wrong = None, upload.wrong
-    if is_open:
+    if is_open and not upload.sought:  # else it may show somebody who was erased a moment ago
         try:
             preview = previews.table(uploads.preview(upload, now=now))
         except Unreadable as error:  # what is here has changed since the columns were matched
@@ -369,7 +370,7 @@ def _show_page(upload: Upload) -> str:
         "imports/show.html",
         frame=settings.frame(),
         upload=upload,
-        kind_name=KINDS[Kind(str(upload.kind))],
+        kind_name=KINDS[Kind(upload.kind)] if upload.kind else _("Import"),
         state_name=STATES[UploadState(upload.state)],
         is_open=is_open,
         is_under_way=upload.state in uploads.UNDER_WAY,

@@ -62,6 +62,7 @@ def _erase_page(customer: Customer, form: EraseForm) -> str:
         totals=record.totals(customer),
         given=[cost for cost in serving.cost_to_serve(customer).costs if cost.given_minor],
         live=[case for case in record.cases(customer) if case.is_open],
+        is_address_shared=erasure.has_shared_address(customer),
     )
 
 

@@ -28,6 +28,7 @@ PURPOSES = {
     Purpose.SERVICE: _l("About the reader’s own matter"),
     Purpose.SURVEY: _l("Survey, can be unsubscribed"),
     Purpose.MARKETING: _l("Marketing, can be unsubscribed"),
+    Purpose.STAFF: _l("To a member of staff, about their account"),
 }
 STATES = {
     State.CREATED: (_l("Waiting"), ""),

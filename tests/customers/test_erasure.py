@@ -3,24 +3,29 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from typing import Any
 
 import pytest
 from flask import Flask
-from sqlalchemy import func, select, text
+from sqlalchemy import delete, func, select, text
 from werkzeug.datastructures import MultiDict
 
+from api.models import IdempotencyKey
 from core import clock, outbox, tokens
-from core.db import db
+from core.db import db, new_public_id
 from core.events import Event
 from core.outbox import Item
 from customers import customers, erasure
 from customers.customers import CustomerData
-from customers.models import Customer, Interaction
+from customers.models import Brand, Customer, Interaction
 from feedback import complaints, promises
-from feedback.models import Case, CaseState, OutcomeCheck, Promise, PromiseState
+from feedback.complaints import ComplaintData
+from feedback.models import Case, CaseState, Complaint, OutcomeCheck, Promise, PromiseState
 from incentives import ledger
 from incentives.models import Reward, RewardState
-from notifications import suppression
+from insights import rates
+from insights.models import EVERY_TIER, Invited
+from notifications import messages, suppression
 from notifications.models import Message, State, Suppression
 from surveys import answering, invitations, opened, versions
 from surveys.models import Invitation, InvitationState, Response
@@ -28,9 +33,20 @@ from tests.client import Client
 from tests.customers import full_life
 from tests.customers.full_life import MARK, PHONE, Life, work_off
 from tests.customers.races import meanwhile
-from tests.factories import make_customer, make_invitation, make_rule
+from tests.factories import (
+    make_api_key,
+    make_brand,
+    make_case,
+    make_customer,
+    make_interaction,
+    make_invitation,
+    make_rule,
+    make_staff,
+    make_survey,
+)
 from tests.surveys.links import link
 
+HOME = "home@x.example"
 MARKED = {
     "case.words",
     "case.summary",
@@ -99,7 +115,7 @@ def test_nothing_that_tells_who_it_was_is_left_in_any_column(life: Life) -> None
 
     erase(life.customer)
 
-    assert marked() == set()
+    assert marked() <= {"file.content", "import_upload.look"}, "files are looked through behind the request"
     work_off()
     assert marked() == set()
 
@@ -176,6 +192,21 @@ def test_a_message_that_was_waiting_is_not_sent(life: Life) -> None:
     assert (message.state, message.to_address, message.values) == (State.SUPPRESSED, None, {})
 
 
+def test_what_a_call_with_many_is_answered_with_again_loses_their_references_alone(app: Flask) -> None:
+    theirs, other = make_interaction(None, make_customer()), make_interaction()
+    key, _secret = make_api_key()
+    answers: list[Any] = [[{"id": each.public_id, "reference": "R"} for each in (theirs, other)], {"detail": "refused"}]
+    for number, answer in enumerate(answers):
+        values = {"key": str(number), "request_hash": "0", "status": 200, "created_at": clock.now()}
+        db.session.add(IdempotencyKey(api_key_id=key.id, answer=answer, **values))
+    db.session.flush()
+
+    erase(db.session.get_one(Customer, theirs.customer_id))
+
+    answers[0][0]["reference"] = ""
+    assert db.session.scalars(select(IdempotencyKey.answer).order_by(IdempotencyKey.key)).all() == answers
+
+
 def test_a_second_time_changes_nothing(life: Life) -> None:
     erase(life.customer)
     count = select(func.count()).select_from(Event)
@@ -188,6 +219,7 @@ def test_a_second_time_changes_nothing(life: Life) -> None:
 
 def test_erasing_a_merged_record_erases_the_one_it_leads_to(life: Life) -> None:
     erase(life.merged)
+    work_off()
 
     assert life.customer.erased_at is not None
     assert marked() == set()
@@ -200,6 +232,21 @@ def test_the_shop_s_next_word_makes_a_new_record(life: Life) -> None:
 
     assert again is not None
     assert again.id not in (life.customer.id, life.merged.id)
+
+
+def test_an_address_that_was_being_typed_is_cleared_behind_it(app: Flask) -> None:
+    customer = make_customer(email=HOME)
+    erase(customer)
+    typed, later = a_complaint(HOME.upper()), a_complaint(HOME)
+    later.received_at += timedelta(minutes=5)
+    confirm = to(HOME, "confirm_address")
+    db.session.commit()
+
+    with clock.moved(timedelta(minutes=11)):
+        work_off()
+
+    assert (typed.typed_email, later.typed_email) == (None, HOME)
+    assert confirm.to_address is None
 
 
 def test_what_comes_a_moment_later_is_cleared_behind_it(life: Life) -> None:
@@ -225,6 +272,87 @@ def test_what_comes_a_moment_later_is_cleared_behind_it(life: Life) -> None:
         work_off()
 
     assert marked() == set()
+
+
+# Others at the same address
+
+
+@pytest.fixture
+def spouses(app: Flask) -> tuple[Customer, Customer]:
+    first, second = (make_customer(name=name, email=email) for name, email in (("A", "Home@x.example"), ("B", HOME)))
+    return first, second
+
+
+def to(address: str, kind: str = "case_reply", **more: Any) -> Message:
+    now = clock.now()
+    brand = db.session.scalars(select(Brand)).first() or make_brand()
+    message = Message(
+        kind=kind,
+        version=1,
+        reason=f"test:{kind}:{more}",
+        language="en",
+        brand_id=brand.id,
+        to_address=address,
+        values={"reply": "words"},
+        state=State.CREATED,
+        state_at=now,
+        created_at=now,
+        **more,
+    )
+    db.session.add(message)
+    db.session.flush()
+    return message
+
+
+def a_complaint(typed_email: str) -> Complaint:
+    """Somebody typed an address and did not confirm it."""
+    data = ComplaintData(words="Cracked.", form_key=new_public_id(), language="en", typed_email=typed_email)
+    brand = db.session.scalars(select(Brand)).first() or make_brand()
+    kept = complaints.file(data, brand=brand, by="customer", now=clock.now())
+    db.session.execute(delete(Message))
+    return kept
+
+
+def test_who_shares_an_address_keeps_their_messages_and_gets_more(spouses: tuple[Customer, Customer]) -> None:
+    typed = a_complaint(HOME)
+    mine, theirs = (to(HOME, customer_id=each.id) for each in spouses)
+    unknown = to(HOME, "confirm_address")
+
+    erase(spouses[0])
+
+    assert (mine.to_address, mine.state) == (None, State.SUPPRESSED)
+    for message in (theirs, unknown):
+        assert (message.to_address, message.values, message.state) == (HOME, {"reply": "words"}, State.CREATED)
+    assert typed.typed_email == HOME
+    assert not suppression.is_suppressed(HOME, "service")
+
+    erase(spouses[1])
+
+    assert {message.to_address for message in (theirs, unknown)} == {None}
+    assert typed.typed_email is None
+    assert suppression.is_suppressed(HOME, "service")
+
+
+def test_staff_who_are_erased_as_customers_still_get_a_new_password(app: Flask) -> None:
+    customer, staff = make_customer(email=HOME), make_staff("agent", email=HOME)
+    reset = to(HOME, "staff_reset")
+
+    erase(customer)
+
+    assert (reset.to_address, reset.state) == (HOME, State.CREATED)
+    new = messages.post(
+        "staff_reset",
+        reason="again",
+        brand=db.session.get_one(Brand, reset.brand_id),
+        customer=None,
+        language="en",
+        values={"reset_url": "https://amends.example/reset"},
+        to_address=HOME,
+        to_name=staff.name,
+        now=clock.now(),
+    )
+    assert new is not None and new.state == State.CREATED
+    assert suppression.is_suppressed(HOME, "service")
 
 
 # Races: an answer is submitted at the same moment
@@ -349,7 +477,41 @@ def test_answering_through_an_erased_link_keeps_nothing(life: Life, client: Clie
         client.post(path, data={"nps": "1", "comment": MARK})
     for path in ("reply", "not-fixed", "fixed"):
         client.post(f"/c/{tokens.sign('case', life.unhappy.public_id)}/{path}", data={"reply": MARK})
+    outbox.drain("reports")
 
     assert marked() == set()
     assert life.unhappy.state == CaseState.CLOSED
     assert outbox.drain("messages") == 0
+
+
+# What is counted stays counted
+
+
+def test_who_broke_off_or_stopped_half_way_is_not_counted_as_silent_afterwards(app: Flask) -> None:
+    customer = make_customer()
+    over = {"state": InvitationState.EXPIRED, "expires_at": clock.now() - timedelta(hours=1)}
+    for half in (False, True):
+        make_invitation(make_survey(), customer, partial={"nps": MARK, "comment": MARK}, half_answered=half, **over)
+    day = clock.now().date()
+
+    erase(customer)
+    rates.recount(day - timedelta(days=1), day + timedelta(days=1))
+
+    counted = select(Invited.outcome, func.sum(Invited.count)).where(Invited.tier == EVERY_TIER)
+    assert {tuple(row) for row in db.session.execute(counted.group_by(Invited.outcome))} == {
+        ("break_off", 1),
+        ("partial", 1),
+    }
+    assert set(db.session.scalars(select(Invited.reason))) == {"comment"}
+    assert db.session.scalars(select(Invitation.partial)).all() == [{"nps": "", "comment": ""}] * 2
+
+
+def test_a_case_that_erasing_closed_is_not_counted_as_resolved(app: Flask) -> None:
+    customer = make_customer()
+    is_open, is_resolved = make_case(customer=customer), make_case(customer=customer)
+    is_resolved.state, is_resolved.resolved_at = CaseState.RESOLVED, clock.now()
+
+    erase(customer)
+
+    assert (is_open.state, is_open.resolved_at) == (CaseState.CLOSED, None)
+    assert is_open.closed_at is not None and is_resolved.resolved_at is not None

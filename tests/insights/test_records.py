@@ -56,6 +56,18 @@ def test_the_page_says_what_goes_and_what_stays(lead: Client, hanna: Customer) -
     assert page_of(hanna, "erase") in lead.get(page_of(hanna)).text
 
 
+def test_the_page_says_that_an_address_is_another_customer_s_too(lead: Client, hanna: Customer) -> None:
+    alone = "so that nobody ever writes to it again"
+    assert alone in lead.get(page_of(hanna, "erase")).text
+    make_customer(email="hanna@shop.example", erased_at=clock.now())
+    assert alone in lead.get(page_of(hanna, "erase")).text
+
+    make_customer(email="Hanna@shop.example")
+
+    page = lead.get(page_of(hanna, "erase")).text
+    assert "An address that another customer has too" in page and alone not in page
+
+
 @pytest.mark.parametrize("typed", ["NW-77", "nw-77", "Hanna  Keller", "hanna@shop.example"])
 def test_who_types_number_or_name_erases(lead: Client, hanna: Customer, typed: str) -> None:
     answer = lead.post(page_of(hanna, "erase"), data={"typed": typed})
