@@ -12,12 +12,13 @@ from collections.abc import Callable, Iterator, Mapping
 from datetime import date, datetime
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement, Select, Table, func, inspect, or_, select
+from sqlalchemy import ColumnElement, Select, Table, and_, func, inspect, or_, select
 
 from core import events
 from core.db import db
 from core.events import Event
 from core.files import File
+from customers.erasure import shared
 from customers.models import Customer, Interaction
 from feedback.models import (
     Attachment,
@@ -32,6 +33,7 @@ from feedback.models import (
 )
 from incentives.models import Code, LedgerEntry, Reward
 from notifications import suppression
+from notifications.kinds import TO_STAFF
 from notifications.models import Message, MessageEvent, Suppression
 from surveys.models import Decision, Invitation, Response
 
@@ -48,6 +50,7 @@ class Who:
         family = db.session.scalars(query).all()
         self.ids = [each.id for each in family]
         self.addresses = sorted({each.email.lower() for each in family if each.email})
+        self.own = set(self.addresses) - shared(self.addresses, besides=self.ids)
 
     def cases(self) -> Select[Any]:
         return select(Case.id).where(Case.customer_id.in_(self.ids))
@@ -59,7 +62,10 @@ class Who:
         return select(Message.id).where(self.is_written_to())
 
     def is_written_to(self) -> ColumnElement[bool]:
-        return or_(Message.customer_id.in_(self.ids), func.lower(Message.to_address).in_(self.addresses))
+        """Messages to a record of theirs, or to nobody known at an address that no other customer has."""
+        to_nobody = and_(Message.customer_id.is_(None), Message.kind.not_in(TO_STAFF))
+        is_own = func.lower(Message.to_address).in_(self.own)
+        return or_(Message.customer_id.in_(self.ids), and_(to_nobody, is_own))
 
 
 PARTS: Final[Mapping[type[Any], Theirs]] = {

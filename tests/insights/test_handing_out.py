@@ -13,6 +13,7 @@ from core import clock
 from core.db import db
 from core.events import Event
 from customers.models import Customer
+from feedback import letters
 from insights import handing_out
 from tests.client import Client
 from tests.customers import full_life
@@ -91,6 +92,18 @@ def test_nothing_of_another_customer_is_in_the_file_and_no_link_to_act_by(client
     assert other.public_id not in told
     assert "/c/1" not in told
     assert "/s/1" not in told
+
+
+def test_who_shares_an_address_is_not_handed_out_with_it(client: Client) -> None:
+    brand = make_brand()
+    hanna, tom = (make_customer(name=name, email="keller@posteo.example") for name in ("Hanna", "Tom"))
+    case = make_case(brand, customer=tom)
+    letters.post_opened([case], now=clock.now())
+    db.session.commit()
+    client.sign_in(make_staff("lead"))
+
+    assert take(client, hanna)["message"] == []
+    assert len(take(client, tom)["message"]) == 1
 
 
 def test_who_took_it_and_when_is_noted(client: Client) -> None:
