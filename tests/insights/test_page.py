@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 from datetime import timedelta
 
 import pytest
@@ -154,7 +155,7 @@ def test_a_team_of_one_brand_sees_its_own_figures_whatever_it_asks_for(client: C
 
     for address in ("/insights", f"/insights?brand={other.brand.key}", f"/insights?touchpoint={other.touchpoint.key}"):
         html = client.get(address).get_data(as_text=True)
-        assert "77" not in html
+        assert not re.search(r"(?<![\w.-])77(?![\w-])", html)  # a form's token may hold it by chance
         assert "Never again" not in html
         assert "Fjord Bikes" not in html
 

@@ -261,7 +261,7 @@ def test_a_content_customer_is_thanked_without_a_case(client: Client, invitation
     page = client.post(link(invitation), data={"nps": "10"}, follow_redirects=True).text
 
     assert "We’re glad it went well." in page
-    assert "AM-" not in page
+    assert not re.search(r"AM-\d", page)  # a link may hold these letters by chance
 
 
 def test_a_reward_is_on_its_way_and_then_there(client: Client, invitation: Invitation) -> None:
