@@ -514,4 +514,4 @@ def test_looking_for_the_silent_is_one_statement_more_however_many(rule: Invitat
     with count_queries() as queries:
         invitations.decide(asked, now=clock.now())
 
-    assert queries.count == 8, list(queries)
+    assert queries.count == 7, list(queries)
