@@ -218,7 +218,7 @@ class Ground:
         """Start one of the product's commands, such as a worker."""
         flask = str(Path(sys.executable).with_name("flask"))
         return self._start(
-            "-".join((*arguments, database)),
+            "-".join((*(each for each in arguments if "/" not in each), database)),
             [flask, "--app", "wsgi", *arguments],
             self.environment(database, **more),
         )
