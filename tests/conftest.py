@@ -199,7 +199,8 @@ def browser() -> Iterator[Browser]:
 @pytest.fixture
 def page(browser: Browser, live_server: str, request: pytest.FixtureRequest) -> Iterator[Page]:
     """A page at `live_server`. A test's parametrized `browser_options` go to the browser's context."""
-    options: dict[str, Any] = {"base_url": live_server}
+    # At rest: colours half way through a transition are nobody's, and axe would measure them on a slow machine.
+    options: dict[str, Any] = {"base_url": live_server, "reduced_motion": "reduce"}
     if "browser_options" in request.fixturenames:
         options |= request.getfixturevalue("browser_options")
     context = browser.new_context(**options)

@@ -41,6 +41,7 @@ def the_vendor() -> Iterator[Vendor]:
 @pytest.fixture
 def vendor(the_vendor: Vendor) -> Iterator[Vendor]:
     """The mail provider, well and empty."""
+    the_vendor.recover()  # a worker of the test before may have sent until it was killed
     yield the_vendor
     the_vendor.recover()
 

@@ -178,6 +178,7 @@ def test_axe_finds_nothing_on_what_staff_see(
         base_url=live_server,
         viewport={"width": width, "height": 900},
         color_scheme=scheme,
+        reduced_motion="reduce",
         user_agent=client.user_agent,
     )
     context.add_cookies([{"name": cookie.key, "value": cookie.value, "url": live_server}])
