@@ -8,7 +8,7 @@ from redis.exceptions import RedisError
 from sqlalchemy import text
 from sqlalchemy.exc import SQLAlchemyError
 
-from core import access, clock, outbox
+from core import access, backlogs, clock, outbox
 from core.db import db
 
 blueprint = Blueprint("health", __name__)
@@ -42,7 +42,7 @@ def _waiting_work() -> bytes:
     Nothing while the database is away; the process's own figures must come all the same.
     """
     try:
-        backlogs = outbox.backlogs(now=clock.now())
+        found = backlogs.backlogs(now=clock.now())
     except SQLAlchemyError:
         return b""
     finally:
@@ -51,7 +51,7 @@ def _waiting_work() -> bytes:
     due = Gauge("amends_work_due", "Pieces of work that are due and not done", ["queue"], registry=registry)
     late = Gauge("amends_work_late_seconds", "How long the oldest of them is due", ["queue"], registry=registry)
     dead = Gauge("amends_work_dead", "Pieces of work that were given up", ["queue"], registry=registry)
-    for backlog in backlogs:
+    for backlog in found:
         due.labels(backlog.queue).set(backlog.due)
         late.labels(backlog.queue).set(backlog.late_seconds)
         dead.labels(backlog.queue).set(backlog.dead)

@@ -109,16 +109,6 @@ class Item:
 
 
 @dataclass(frozen=True)
-class Backlog:
-    """What waits in one queue: pieces that are due, how long the oldest of them is, and how many were given up."""
-
-    queue: str
-    due: int
-    late_seconds: float
-    dead: int
-
-
-@dataclass(frozen=True)
 class Handler:
     name: str
     queue: str
@@ -497,22 +487,3 @@ def revive(work_id: int, *, now: datetime) -> bool:
     dead = (Work.id == work_id) & Work.dead_at.is_not(None)
     values = {"dead_at": None, "attempts": 0, "due_at": now, "leased_until": None}
     return _changed(update(Work).where(dead).values(**values)) == 1
-
-
-def backlogs(*, now: datetime) -> list[Backlog]:
-    """Return the backlog of every queue, also of the empty ones: an alert needs a zero, not an absence."""
-    rows = db.session.execute(
-        select(
-            Work.queue,
-            func.count().filter(Work.dead_at.is_(None)),
-            func.min(Work.due_at).filter(Work.dead_at.is_(None)),
-            func.count().filter(Work.dead_at.is_not(None)),
-        )
-        .where(Work.done_at.is_(None), or_(Work.due_at <= now, Work.dead_at.is_not(None)))
-        .group_by(Work.queue)
-    )
-    found = {
-        queue: Backlog(queue, due, (now - oldest).total_seconds() if oldest else 0.0, dead)
-        for queue, due, oldest, dead in rows
-    }
-    return [found.get(queue, Backlog(queue, 0, 0.0, 0)) for queue in QUEUES]

@@ -8,10 +8,11 @@ import pytest
 from flask import Flask
 from sqlalchemy import select, text
 
-from core import clock, outbox
+from core import backlogs, clock, outbox
 from core.db import db
 from core.events import Event, record
 from core.outbox import Work
+from tests.client import count_queries, kept_plan
 
 done: list[int] = []
 
@@ -210,3 +211,8 @@ def test_metrics_tell_what_waits_in_each_queue(app: Flask) -> None:
     assert 300 <= float(figures['amends_work_late_seconds{queue="reports"}']) < 330
     assert figures['amends_work_dead{queue="reports"}'] == "1.0"
     assert figures['amends_work_due{queue="messages"}'] == "0.0"
+    with count_queries() as queries:
+        backlogs.backlogs(now=clock.now())
+    due, dead = (kept_plan(statement) for statement in queries)  # whatever was done before is not looked at
+    assert "ix_outbox_due" in due
+    assert "ix_outbox_dead" in dead
