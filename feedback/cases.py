@@ -229,8 +229,9 @@ def visible(staff: Staff, number: str) -> Case:
 
 
 def by_public_id(public_id: str) -> Case | None:
-    """Return the case a customer's link names."""
-    return db.session.scalar(select(Case).where(Case.public_id == public_id).options(*RELATED))
+    """Return the case a customer's link names; one that was merged leads to the case that goes on."""
+    case = db.session.scalar(select(Case).where(Case.public_id == public_id).options(*RELATED))
+    return by_id(case.merged_into_id) if case is not None and case.merged_into_id is not None else case
 
 
 def by_id(case_id: int) -> Case:

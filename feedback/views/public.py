@@ -80,8 +80,6 @@ def _case(token: str) -> Case:
     case = cases.by_public_id(tokens.read("case", token))
     if case is None:
         raise NotFound
-    if case.merged_into_id is not None:
-        case = cases.by_id(case.merged_into_id)
     i18n.speak(case.language, zone=case.brand.zone)
     g.brand = case.brand  # an error page then offers this brand's person
     erasure.check(case.customer)

@@ -266,8 +266,6 @@ def case_fixed(token: str) -> AnyResponse:
     """Take the customer's word and put the question to them at once."""
     now = clock.now()
     case = cases.by_public_id(tokens.read("case", token))
-    if case is not None and case.merged_into_id is not None:
-        case = cases.by_id(case.merged_into_id)
     if case is not None:
         erasure.check(case.customer)
     if case is None or case.link_revoked_at is not None:
