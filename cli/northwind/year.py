@@ -208,7 +208,8 @@ class Year:
                 person, key, interaction, invitation, answered_at, score, self._words(key, score, person.language)
             )
         elif not bounced and self.dice.random() < 0.06:
-            self.bulk.rows(Invitation)[-1] |= {"partial": {"nps": 8}, "partial_at": answered_at}
+            begun = {"partial": {"nps": 8}, "partial_at": answered_at, "half_answered": True}  # one of two that applied
+            self.bulk.rows(Invitation)[-1] |= begun
 
     def invite(
         self, person: Person, key: str, interaction: int, sent: datetime, *, answered: bool, bounced: bool = False
