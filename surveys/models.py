@@ -171,7 +171,7 @@ class Invitation(Model):
     expires_at: Mapped[datetime]
     partial: Mapped[Json]  # answers kept before the form is sent
     partial_at: Mapped[datetime | None]
-    half_answered: Mapped[bool] = mapped_column(default=False, server_default=text("false"))  # at least
+    half_answered: Mapped[bool] = mapped_column(default=False)  # at least, of what applied
 
 
 class ResponseState(StrEnum):
