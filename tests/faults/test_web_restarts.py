@@ -1,4 +1,4 @@
-"""The web starts its workers anew under load, as after a new version: behind a socket no request fails."""
+"""The web starts its workers anew under load, as after a new version: behind a socket and a proxy no request fails."""
 
 from __future__ import annotations
 
@@ -19,17 +19,22 @@ EVERY = 10.0  # seconds
 
 
 @pytest.mark.parametrize(("workers", "restarts"), [(1, 1), pytest.param(2, 6, marks=pytest.mark.slow)])
-def test_no_request_fails_while_the_web_behind_a_socket_restarts(
+def test_no_request_fails_while_the_web_behind_a_proxy_restarts(
     app: Flask, environment: dict[str, str], tmp_path: Path, workers: int, restarts: int
 ) -> None:
     web = Web(environment, log=tmp_path / "web.log", workers=workers, uds=tmp_path / "web.sock")
 
     crowd = answer_while_restarting(web, workers=workers, restarts=restarts)
 
+    # granian closes a connection that it accepted in the moment of stopping and had read nothing of
+    assert crowd.repeated <= restarts * workers
     assert crowd.outcomes().keys() == {303}
     assert history.faults_of_answers(crowd.attempts, history.responses_by_invitation()) == []
     slowest = max(attempt.seconds for attempt in crowd.attempts)
-    print(f"\n{len(crowd.attempts)} requests in {restarts} restarts of {workers}, slowest {slowest:.2f} s, none failed")
+    print(
+        f"\n{len(crowd.attempts)} requests in {restarts} restarts of {workers}, slowest {slowest:.2f} s, "
+        f"{crowd.repeated} sent twice, none failed"
+    )
 
 
 @pytest.mark.slow
@@ -56,7 +61,7 @@ def answer_while_restarting(web: Web, *, workers: int, restarts: int) -> Crowd:
     sent = forms(invite(shop, 700 * restarts))
     try:
         web.ready()
-        with Crowd(web, sent, size=6, rest=0.05, keeps=False) as crowd:
+        with Crowd(web, sent, size=6, rest=0.05, proxy=True) as crowd:
             for number in range(1, restarts + 1):
                 began = time.monotonic()
                 web.hang_up()
