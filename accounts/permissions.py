@@ -47,6 +47,7 @@ LEAD: Final = AGENT | {
     "surveys.see",
     "incentives.see",
     "messages.see",
+    "problems.work",
     "settings.see",
 }
 MARKETER: Final = EVERYBODY | {
@@ -64,7 +65,14 @@ MARKETER: Final = EVERYBODY | {
     "rules.edit",
     "settings.see",
 }
-ANALYST: Final = EVERYBODY | {"insights.see", "insights.export", "surveys.see", "wordings.declare", "incentives.see"}
+ANALYST: Final = EVERYBODY | {
+    "incentives.see",
+    "insights.export",
+    "insights.see",
+    "problems.work",
+    "surveys.see",
+    "wordings.declare",
+}
 ADMIN: Final = (
     AGENT
     | LEAD

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import date, datetime
 from enum import StrEnum
 
 from sqlalchemy import (
@@ -72,6 +72,12 @@ class Case(Model):
         Index("ix_case_customer", "customer_id", "opened_at"),
         Index("ix_case_verify", "resolved_at", postgresql_where=text("state = 'resolved'")),
         Index("ix_case_opened_at", "opened_at"),
+        Index(
+            "ix_case_cause",
+            "root_cause_id",
+            "opened_at",
+            postgresql_where=text("root_cause_id IS NOT NULL AND import_id IS NULL"),
+        ),
         Index("uq_case_reason", "reason", unique=True),
         Index("ix_case_merged_into", "merged_into_id", postgresql_where=text("merged_into_id IS NOT NULL")),
         CheckConstraint("state <> 'closed' OR closed_at IS NOT NULL", name="closed_has_time"),
@@ -278,6 +284,59 @@ class RootCause(Model):
     name: Mapped[str]
     parent_id: Mapped[int | None] = mapped_column(ForeignKey("root_cause.id"))
     archived_at: Mapped[datetime | None]
+
+
+class ProblemState(StrEnum):
+    OPEN = "open"  # somebody finds out why
+    ACTED = "acted"  # something was changed, and it is watched whether it happens less
+    CLOSED = "closed"
+
+
+class ClosedBecause(StrEnum):
+    """Why a problem was closed."""
+
+    VERIFIED = "verified"  # it happens less since something was changed
+    ACCEPTED = "accepted"  # it stays as it is, and somebody decided so
+    NONE = "none"  # it was none
+
+
+class Problem(Model):
+    """What goes wrong for more than one customer, so that whoever finds out why keeps it from the next ones."""
+
+    __tablename__ = "problem"
+    __table_args__ = (Index("ix_problem_live", "id", postgresql_where=text("closed_at IS NULL")),)
+    id: Mapped[Id]
+    public_id: Mapped[PublicId]
+    title: Mapped[str]
+    brand_id: Mapped[int | None] = mapped_column(ForeignKey("brand.id"))  # None: all brands
+    touchpoint_id: Mapped[int | None] = mapped_column(ForeignKey("touchpoint.id"))  # None: anywhere
+    root_cause_id: Mapped[int | None] = mapped_column(ForeignKey("root_cause.id"))  # None: not known yet
+    owner_id: Mapped[int | None] = mapped_column(ForeignKey("staff.id"))
+    known: Mapped[str] = mapped_column(default="")  # what was found out so far
+    tell: Mapped[str] = mapped_column(default="")  # what agents tell customers meanwhile
+    state: Mapped[str] = mapped_column(default=ProblemState.OPEN)
+    form_key: Mapped[str] = mapped_column(unique=True)  # a double click opens one problem
+    opened_by: Mapped[str]  # actor
+    opened_at: Mapped[datetime]
+    closed_because: Mapped[str | None]
+    closed_at: Mapped[datetime | None]
+    touchpoint: Mapped[Touchpoint | None] = relationship()
+    root_cause: Mapped[RootCause | None] = relationship()
+    owner: Mapped[Staff | None] = relationship()
+    actions: Mapped[list[CorrectiveAction]] = relationship(order_by="CorrectiveAction.acted_on, CorrectiveAction.id")
+
+
+class CorrectiveAction(Model):
+    """What was changed so that it happens to nobody else; whether it helped is seen by recurrence."""
+
+    __tablename__ = "corrective_action"
+    id: Mapped[Id]
+    problem_id: Mapped[int] = mapped_column(ForeignKey("problem.id", ondelete="CASCADE"), index=True)
+    words: Mapped[str]
+    acted_on: Mapped[date]  # the first day on which it held
+    form_key: Mapped[str] = mapped_column(unique=True)  # a double click tells of one
+    by: Mapped[str]  # actor
+    at: Mapped[datetime]
 
 
 class Category(Model):

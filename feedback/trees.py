@@ -8,10 +8,10 @@ import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Final, TypeVar, cast
+from typing import Any, Final, TypeVar, cast
 
 from flask_babel import gettext as _
-from sqlalchemy import select, text
+from sqlalchemy import Select, select, text
 
 from core import events
 from core.db import db, is_public_id
@@ -61,6 +61,19 @@ def _down(node: Node, below: dict[int | None, list[Node]], above: tuple[str, ...
     path = (*above, node.name)
     deeper = [branch for child in below.get(node.id, ()) for branch in _down(child, below, path)]
     return [Branch(node, len(above), path), *deeper]
+
+
+def below(cause_id: int) -> Select[Any]:
+    """Return a query of the ids of a root cause and of all below it."""
+    found = select(RootCause.id).where(RootCause.id == cause_id).cte("below", recursive=True)
+    return select(found.union(select(RootCause.id).join(found, RootCause.parent_id == found.c.id)).c.id)
+
+
+def above(cause_id: int) -> Select[Any]:
+    """Return a query of the ids of a root cause and of all above it."""
+    found = select(RootCause.id, RootCause.parent_id).where(RootCause.id == cause_id).cte("above", recursive=True)
+    upper = select(RootCause.id, RootCause.parent_id).join(found, RootCause.id == found.c.parent_id)
+    return select(found.union(upper).c.id)
 
 
 def find(kind: type[AnyNode], public_id: str) -> AnyNode:

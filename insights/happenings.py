@@ -74,6 +74,11 @@ def happened(asked: Asked, places: Iterable[Place]) -> list[Happened]:
     return found
 
 
+def interactions(asked: Asked) -> int:
+    """Return how many interactions there were, whatever their status; one statement."""
+    return int(db.session.scalar(select(func.sum(Met.count)).where(*_restrictions(asked))) or 0)
+
+
 def most(found: Iterable[Happened], count: Callable[[Happened], int]) -> list[Happened]:
     """Return the ten with the highest count, highest first; none without any."""
     ranked = sorted((each for each in found if count(each)), key=lambda each: (-count(each), each.place.name))

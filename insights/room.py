@@ -9,7 +9,7 @@ from insights import (  # imported so that migrations know the tables, and signa
     erasure,  # noqa: F401
     models,  # noqa: F401
 )
-from insights.views import customers, home, imports, lists, records, search
+from insights.views import customers, home, imports, lists, problems, records, search
 from insights.views import insights as figures
 
 
@@ -21,4 +21,5 @@ def init_app(app: Flask) -> None:
     app.register_blueprint(search.blueprint)
     app.register_blueprint(imports.blueprint)
     app.register_blueprint(lists.blueprint)
+    app.register_blueprint(problems.blueprint)
     app.register_blueprint(records.blueprint)

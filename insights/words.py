@@ -11,11 +11,13 @@ from flask_babel import gettext as _
 from flask_babel import lazy_gettext as _l
 
 from core import formats
+from feedback.models import ProblemState
 from insights.abandonment import Leaving
 from insights.asking import Compare
 from insights.happenings import Happened
 from insights.journey import Stop
 from insights.recovery import Share
+from insights.recurrence import Recurrence, Span, Verdict
 from insights.silence import SILENT
 from insights.trends import Trend
 from surveys.scoring import Band, Difference, Figure, Metric
@@ -34,6 +36,11 @@ HOW: Final[Mapping[Metric, LazyString]] = {
 _OF_NPS: Final = {Band.NEGATIVE: _l("Detractors"), Band.NEUTRAL: _l("Passives"), Band.POSITIVE: _l("Promoters")}
 _OF_OTHERS: Final = {Band.NEGATIVE: _l("Unhappy"), Band.NEUTRAL: _l("Neutral"), Band.POSITIVE: _l("Happy")}
 _ONE_OF_NPS: Final = {Band.NEGATIVE: _l("Detractor"), Band.NEUTRAL: _l("Passive"), Band.POSITIVE: _l("Promoter")}
+PROBLEM_STATES: Final[Mapping[ProblemState, LazyString]] = {
+    ProblemState.OPEN: _l("looked into"),
+    ProblemState.ACTED: _l("watched"),
+    ProblemState.CLOSED: _l("closed"),
+}
 COMPARED: Final[Mapping[Compare, LazyString]] = {
     Compare.BEFORE: _l("Compared with the period before"),
     Compare.YEAR: _l("Compared with last year"),
@@ -231,6 +238,31 @@ def worse_detail(stop: Stop) -> str:
         before=say(now.metric, (before.value if before else None) or 0),
         now=say(now.metric, now.value or 0),
         count=formats.number(now.n),
+    )
+
+
+def verdict(found: Recurrence) -> str:
+    """Return whether a problem happens less since something was changed, in a heading."""
+    return {
+        Verdict.EARLY: _("Too early to tell: a week has to pass first."),
+        Verdict.FEW: _("Too few interactions to tell."),
+        Verdict.LESS: _("It happens less."),
+        Verdict.SAME: _("No difference yet that chance could not explain."),
+        Verdict.MORE: _("It happens more."),
+    }[found.verdict]
+
+
+def per_thousand(span: Span) -> str:
+    return _("none told") if span.per_thousand is None else formats.number(span.per_thousand, 1)
+
+
+def counted(span: Span) -> str:
+    """Return what a recurrence was counted from."""
+    return _(
+        "%(cases)s of %(interactions)s interactions in %(days)s days",
+        cases=formats.number(span.cases),
+        interactions=formats.number(span.interactions),
+        days=formats.number(span.days),
     )
 
 

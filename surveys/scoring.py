@@ -157,9 +157,22 @@ def difference(a: Figure, b: Figure) -> Difference:
     few = a.few or b.few
     if a.value is None or a.low is None or a.high is None or b.value is None or b.low is None or b.high is None:
         return Difference(None, None, None, different=False, few=few)
-    value = a.value - b.value
-    low = value - math.hypot(a.value - a.low, b.high - b.value)
-    high = value + math.hypot(a.high - a.value, b.value - b.low)
+    return _apart((a.value, a.low, a.high), (b.value, b.low, b.high), few=few)
+
+
+def share_difference(k: int, n: int, of_k: int, of_n: int) -> Difference:
+    """Return how far the share k / n lies above of_k / of_n, from -1 to 1, with Newcombe's interval."""
+    few = n < FEW or of_n < FEW
+    if not n or not of_n:
+        return Difference(None, None, None, different=False, few=few)
+    return _apart((k / n, *wilson(k, n)), (of_k / of_n, *wilson(of_k, of_n)), few=few)
+
+
+def _apart(a: tuple[float, float, float], b: tuple[float, float, float], *, few: bool) -> Difference:
+    """Return the difference of two values that come with the ends of their intervals."""
+    value = a[0] - b[0]
+    low = value - math.hypot(a[0] - a[1], b[2] - b[0])
+    high = value + math.hypot(a[2] - a[0], b[0] - b[1])
     return Difference(value, low, high, different=not few and not low <= 0 <= high, few=few)
 
 

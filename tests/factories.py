@@ -14,11 +14,11 @@ from sqlalchemy import select
 from accounts import api_keys, staff
 from accounts.models import ApiKey, Staff, Team
 from core import clock
-from core.db import db
+from core.db import db, new_public_id
 from customers.mapping import Kind
 from customers.models import Brand, Calendar, Customer, Interaction, Stage, Touchpoint
 from feedback import cases, opening
-from feedback.models import Case, RootCause
+from feedback.models import Case, Problem, ProblemState, RootCause
 from incentives import programmes
 from incentives.models import Fulfilment, Programme, ProgrammeState, Trigger
 from insights import uploads
@@ -167,6 +167,22 @@ def make_root_cause(**more: Any) -> RootCause:
     db.session.add(cause)
     db.session.flush()
     return cause
+
+
+def make_problem(**more: Any) -> Problem:
+    """A problem that somebody looks into; anywhere and of all brands, unless `more` says otherwise."""
+    values: dict[str, Any] = {
+        "title": f"Tents arrive damaged {next(_numbers)}",
+        "public_id": new_public_id(),
+        "form_key": new_public_id(),
+        "state": ProblemState.OPEN,
+        "opened_by": "staff:1",
+        "opened_at": clock.now(),
+    }
+    problem = Problem(**values | more)
+    db.session.add(problem)
+    db.session.flush()
+    return problem
 
 
 def make_programme(brand: Brand | None = None, *, budget: int = 5000, running: bool = True, **more: Any) -> Programme:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 from cli.bulk import Bulk
 from cli.northwind import voices
 from cli.northwind.house import House
+from cli.northwind.problems import LESS_SINCE
 from core import working_time
 from core.db import db, new_public_id
 from core.events import Event, staff_actor
@@ -295,7 +296,7 @@ class Recovery:
         first_due = self.clock(ClockKind.FIRST_CONTACT, case, unhappy, minutes=limits.first_contact, stopped_at=contact)
         self.clock(ClockKind.RESOLUTION, case, unhappy, minutes=limits.resolution, stopped_at=resolved)
         self._talk(case, unhappy, agent, contact, resolved, first_due)
-        cause = self.house.causes[self.dice.choice(voices.CAUSE_OF[unhappy.touchpoint])]
+        cause = self.house.causes[self._cause(unhappy)]
         actor = staff_actor(self.house.staff[agent].id)
         self.bulk.add(Resolution, case_id=case, root_cause_id=cause.id, by=actor, at=resolved)
         self.event("case.resolved", case, unhappy, resolved, actor, cause=cause.id)
@@ -309,6 +310,11 @@ class Recovery:
             "next_act": "outcome",
         }
         return self._outcome(case, unhappy, row, resolved + timedelta(days=7))
+
+    def _cause(self, unhappy: Unhappy) -> str:
+        known = voices.CAUSE_OF[unhappy.touchpoint]
+        mended = [key for key in known if key in LESS_SINCE and unhappy.at > self.now - LESS_SINCE[key]]
+        return self.dice.choice([key for key in known if key not in mended])
 
     def _talk(
         self, case: int, unhappy: Unhappy, agent: str, contact: datetime, resolved: datetime, first_due: datetime

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from cli.northwind import house
+from cli.northwind import house, problems
 from cli.northwind.year import DAYS, Year
 from core import clock
 from core.db import db
@@ -14,7 +14,9 @@ from insights import happenings, rates, rollups, silence
 def write(*, interactions: int, password: str) -> int:
     """Write everything and commit once; then take the answers into the roll-ups. Return how many rows were copied."""
     now = clock.now()
-    written = Year(house.build(password=password, now=now), interactions=interactions, now=now).write()
+    northwind = house.build(password=password, now=now)
+    problems.begin(northwind, now=now)
+    written = Year(northwind, interactions=interactions, now=now).write()
     db.session.commit()
     while rollups.fold(now=now):
         db.session.commit()

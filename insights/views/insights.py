@@ -12,6 +12,7 @@ from flask_login import current_user
 from core import access, clock, formats, spreadsheets
 from core.frame import Entry
 from core.i18n import language_name
+from feedback import problems
 from insights import asking, export, happenings, pictures, transitions, words
 from insights.asking import Choices, Filters
 from insights.overview import Overview, overview
@@ -27,6 +28,7 @@ def show() -> str:
     now = clock.now()
     filters, offered, found = _found()
     metric = filters.metric
+    known = problems.live(current_user)
     stages, journey = pictures.journey(found.stops, found.lately, found.happened, metric)
     return render_template(
         "insights/show.html",
@@ -65,6 +67,8 @@ def show() -> str:
         journey_legend=pictures.journey_legend(metric),
         address=lambda **changed: url_for(".show", **filters.with_(**changed).args),
         exports=[(form.upper(), url_for(f".download_{form}", **filters.args)) for form in spreadsheets.TYPES],
+        problems=known,
+        problem_of={each.touchpoint_id: each for each in reversed(known) if each.touchpoint_id},
         now=now,
     )
 

@@ -25,6 +25,7 @@ from tests.factories import (
     make_case,
     make_customer,
     make_interaction,
+    make_problem,
     make_programme,
     make_rule,
     make_staff,
@@ -63,6 +64,7 @@ class Town:
         self.case = make_case(self.brand, customer=self.customer)
         self.promise = db.session.scalars(select(Promise).where(Promise.case_id == self.case.id)).first()
         self.programme = make_programme(self.brand)
+        self.problem = make_problem(touchpoint=self.touchpoint, brand_id=self.brand.id)
         self.boss = make_staff("admin")
         self.upload = make_upload(self.boss, brand_id=self.brand.id)
         self.view = SavedView(name="Mine", staff_id=self.boss.id, query={})
@@ -106,6 +108,7 @@ class Town:
             "/imports/": {"public_id": self.upload.public_id},
             "/incentives/rewards/": {"public_id": self.reward.public_id},
             "/incentives/": {"public_id": self.programme.public_id},
+            "/insights/problems/": {"public_id": self.problem.public_id},
             "/settings/brands/": {"key": self.brand.key},
             "/settings/deadlines/": {"public_id": self.policy.public_id},
             "/settings/teams/": {"public_id": self.team.public_id},

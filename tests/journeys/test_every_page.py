@@ -23,7 +23,7 @@ from core.db import db, new_public_id
 from customers import erasure
 from customers.models import Customer
 from feedback import assignments, entries, outcome, promises, resolutions
-from feedback.models import Case, Complaint, SlaPolicy
+from feedback.models import Case, Complaint, CorrectiveAction, Problem, SlaPolicy
 from feedback.promises import Appointment
 from incentives.models import Fulfilment, Programme
 from insights import rollups
@@ -33,6 +33,7 @@ from surveys.models import Invitation, InvitationState
 from tests.factories import (
     make_brand,
     make_invitation,
+    make_problem,
     make_programme,
     make_staff,
     make_team,
@@ -130,6 +131,7 @@ def behind_addresses(shop: Shop, case: Case) -> dict[str, dict[str, Any]]:
         "/customers/": {"public_id": case.customer.public_id, "other": hanna(name="H. Keller").public_id},
         "/desk/": {"number": case.number},
         "/incentives/": {"public_id": pool().public_id},
+        "/insights/problems/": {"public_id": acted_upon(shop).public_id},
         "/mailbox/": {"mail_id": newest_mail_id()},
         "/settings/deadlines/": {"public_id": make_deadline().public_id},
         "/surveys/library/": {"template": "nps_after_contact"},
@@ -152,6 +154,16 @@ def complaint_of_a_stranger(shop: Shop) -> str:
     answer = shop.client.post(f"/complaints/new?brand={shop.brand.key}", data=typed)
     assert answer.status_code == 303, answer.text
     return db.session.scalars(select(Complaint.public_id)).one()
+
+
+def acted_upon(shop: Shop) -> Problem:
+    """A problem about which something was changed, and what to tell customers of it."""
+    problem = make_problem(touchpoint=shop.touchpoint, known="One van.", tell="A new one leaves today.")
+    on, key = (clock.now() - timedelta(days=9)).date(), new_public_id()
+    action = CorrectiveAction(words="Another courier", acted_on=on, form_key=key, by="system", at=clock.now())
+    problem.actions.append(action)
+    db.session.flush()
+    return problem
 
 
 def make_deadline() -> SlaPolicy:

@@ -1,0 +1,141 @@
+"""Recurrence: whether what was changed keeps a problem from the customers who come after.
+
+New cases with the same root cause per 1,000 interactions, before and after the corrective action (definitions,
+"Recovery"). Both periods leave out the day of the action itself, and days that have not ended.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date, timedelta
+from enum import StrEnum
+from typing import Any, Final
+
+from sqlalchemy import func, select
+from sqlalchemy.orm import joinedload
+
+from accounts import visibility
+from accounts.models import Staff
+from core.db import db
+from feedback import trees
+from feedback.models import OPEN_STATES, Case, CorrectiveAction, Problem
+from insights import happenings, recovery
+from insights.metrics import Asked
+from surveys import scoring
+from surveys.scoring import FEW, Metric
+
+WINDOW_DAYS: Final = 28
+CASES_SHOWN: Final = 5
+FEWEST_DAYS: Final = 7  # a week holds each weekday once
+
+
+class Verdict(StrEnum):
+    EARLY = "early"  # less than a week since
+    FEW = "few"  # too few interactions to tell
+    LESS = "less"
+    SAME = "same"  # nothing that chance could not explain
+    MORE = "more"
+
+
+@dataclass(frozen=True)
+class Span:
+    """New cases of a problem in a period, both days included, and the interactions they came from.
+
+    `unknown` are cases that are still open and have no cause yet: each of them may turn out to be one.
+    """
+
+    start: date
+    end: date
+    cases: int
+    unknown: int
+    interactions: int
+
+    @property
+    def days(self) -> int:
+        return max((self.end - self.start).days + 1, 0)
+
+    @property
+    def at_most(self) -> int:
+        return self.cases + self.unknown
+
+    @property
+    def per_thousand(self) -> float | None:
+        """New cases for each thousand interactions; None below 30 interactions, or where cases outnumber them."""
+        few = self.interactions < FEW or self.cases > self.interactions
+        return None if few else 1000 * self.cases / self.interactions
+
+
+@dataclass(frozen=True)
+class Recurrence:
+    action: CorrectiveAction
+    before: Span
+    after: Span
+
+    @property
+    def verdict(self) -> Verdict:
+        """Whether it happens less or more: only if it does so whichever cases of unknown cause turn out to be one."""
+        before, after = self.before, self.after
+        if after.days < FEWEST_DAYS:
+            return Verdict.EARLY
+        spans = (before, after)
+        if any(each.interactions < FEW or each.at_most > each.interactions for each in spans):
+            return Verdict.FEW
+        most = scoring.share_difference(after.at_most, after.interactions, before.cases, before.interactions)
+        if most.different and (most.value or 0) < 0:
+            return Verdict.LESS
+        least = scoring.share_difference(after.cases, after.interactions, before.at_most, before.interactions)
+        return Verdict.MORE if least.different and (least.value or 0) > 0 else Verdict.SAME
+
+
+def around(problem: Problem, action: CorrectiveAction, *, today: date) -> Recurrence:
+    """Return the 28 days before an action and up to 28 after it; five statements at most."""
+    causes = causes_of(problem)
+    day, one = action.acted_on, timedelta(days=1)
+    before = _span(problem, causes, day - timedelta(days=WINDOW_DAYS), day - one)
+    after = _span(problem, causes, day + one, min(day + timedelta(days=WINDOW_DAYS), today - one))
+    return Recurrence(action, before, after)
+
+
+def causes_of(problem: Problem) -> tuple[int, ...] | None:
+    """Return the ids of a problem's root cause and of those below it; None while nobody knows it."""
+    if problem.root_cause_id is None:
+        return None
+    return tuple(db.session.scalars(trees.below(problem.root_cause_id)).all())
+
+
+def newest_cases(problem: Problem, *, staff: Staff) -> Sequence[Case]:
+    """Return the newest five cases of a problem that somebody may see, imported ones left out; two statements."""
+    causes = causes_of(problem)
+    query: Any = select(Case).where(Case.import_id.is_(None))
+    if causes is not None:
+        query = query.where(Case.root_cause_id.in_(causes))
+    if problem.touchpoint_id is not None:
+        query = query.where(Case.touchpoint_id == problem.touchpoint_id)
+    elif problem.brand_id is not None:
+        query = query.where(Case.brand_id == problem.brand_id)
+    query = (
+        query.options(joinedload(Case.touchpoint)).order_by(Case.opened_at.desc(), Case.id.desc()).limit(CASES_SHOWN)
+    )
+    return db.session.scalars(visibility.visible_to(staff, query, Case.brand_id)).all()
+
+
+def _span(problem: Problem, causes: tuple[int, ...] | None, start: date, end: date) -> Span:
+    """Count the cases of these causes; None: every case is one, as long as nobody knows the cause."""
+    if end < start:
+        return Span(start, end, 0, 0, 0)
+    asked = Asked(
+        Metric.NPS,  # neither cases nor interactions have one
+        start,
+        end,
+        touchpoint_ids=(problem.touchpoint_id,) if problem.touchpoint_id else (),
+        brand_ids=(problem.brand_id,) if problem.brand_id else (),
+    )
+    every = select(func.count()).select_from(Case).where(*recovery.cohort(asked))
+    met = happenings.interactions(asked)
+    if causes is None:
+        return Span(start, end, db.session.scalar(every) or 0, 0, met)
+    known = every.where(Case.root_cause_id.in_(causes))
+    unknown = every.where(Case.root_cause_id.is_(None), Case.state.in_(OPEN_STATES))
+    cases, open_ones = db.session.execute(select(known.scalar_subquery(), unknown.scalar_subquery())).one()
+    return Span(start, end, int(cases), int(open_ones), met)
