@@ -17,7 +17,7 @@ from core import access, clock, formats
 from core.db import db
 from core.errors import Refusal
 from customers.models import Touchpoint
-from feedback import problems, rows, trees
+from feedback import cases, problems, rows, trees
 from feedback.forms.staff import ActForm
 from feedback.models import ClosedBecause, Problem, ProblemState, RootCause
 from insights import asking, recurrence, words
@@ -41,9 +41,15 @@ def show() -> str:
 @blueprint.get("/new")
 @access.needs("problems.work")
 def new() -> str:
-    """Show an empty form, filled in where the insights page's alarm leads here."""
+    """Show an empty form, filled in where the insights page's alarm or a case leads here."""
     form = _form(None)
-    if at := request.args.get("at"):
+    if (number := request.args.get("case")) and _me().may("desk.see"):
+        case = cases.visible(_me(), number)
+        cause = db.session.get(RootCause, case.root_cause_id) if case.root_cause_id else None
+        form.title.data = rows.title(case)
+        form.touchpoint.data = case.touchpoint.key if case.touchpoint else ""
+        form.cause.data = cause.public_id if cause else ""
+    elif at := request.args.get("at"):
         filters = Filters.read(request.args, today=_today())
         offered = asking.choices(_me(), filters)
         found = worse_lately(asking.asked(_me(), filters, offered), offered)

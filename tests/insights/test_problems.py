@@ -89,6 +89,25 @@ def test_an_address_that_asks_for_an_alarm_that_is_none_shows_an_empty_form(clie
     assert filled["touchpoint"] == [""]
 
 
+def test_a_case_opens_a_problem_of_its_place_and_cause(client: Client, shop: Shop) -> None:
+    case, cause = make_case(shop.brand, touchpoint_id=shop.touchpoint.id), make_root_cause()
+    case.root_cause_id = cause.id
+    sign_in(client)
+    href = f"{HOME}/new?case={case.number}"
+    assert href in client.get(f"/desk/cases/{case.number}").text
+
+    filled = fields(client, href, f"{HOME}/new")
+
+    assert filled["title"] == ["Late or damaged"]
+    assert (filled["touchpoint"], filled["cause"]) == ([shop.touchpoint.key], [cause.public_id])
+    sign_in(client, team=make_team(make_brand()))
+    assert client.get(href).status_code == 404
+    sign_in(client, "analyst")  # who does not see cases
+    assert "Late or damaged" not in client.get(href).text
+    sign_in(client, "agent")
+    assert href not in client.get(f"/desk/cases/{case.number}").text
+
+
 def test_without_a_title_nothing_is_opened_and_what_was_typed_stays(client: Client, shop: Shop) -> None:
     sign_in(client)
     filled = fields(client, f"{HOME}/new") | {"known": ["Two couriers, one van."]}
