@@ -250,7 +250,7 @@ def _days(value: str) -> int | None:
     """Parse a number of days; nothing is None."""
     if not value:
         return None
-    if not value.isdigit() or int(value) > 365:
+    if not value.isdecimal() or int(value) > 365:
         raise BadConfig(
             f"AMENDS_OUTCOME_DELAY_DAYS is {value}; it must be a whole number of days from 0 to 365, or empty."
         )

@@ -283,7 +283,8 @@ def _ring(
     opened: Opened, language: str, main: Scale | None, score: object, threshold: int | None, now: datetime
 ) -> Markup:
     """Return where and by when we would ring."""
-    known = int(score) if isinstance(score, str) and score.isdigit() else threshold
+    # Not isdigit: a raised five is a digit, and no number.
+    known = int(score) if isinstance(score, str) and score.isdecimal() and len(score) <= 2 else threshold
     due = expected.first_contact(opened, metric=main.metric if main else None, score=known, now=now)
     phone = Markup('<bdi dir="ltr">%s</bdi>') % masked_phone(opened.phone or "")
     if due is None:

@@ -175,6 +175,8 @@ def test_an_answer_without_a_score_says_so_and_keeps_the_rest(client: Client, in
         {"nps": "x" * 5000},
         {"nps": "2\x00"},
         {"nps": "٢"},
+        {"nps": "²"},  # a digit that is no number
+        {"nps": "9" * 5000},  # more digits than Python reads
         {"nps": "2", "why": ["made_up"]},
         {"nps": "2", "contact": "fax"},
         {"nps": "2", "contact": "\x00"},
