@@ -7,8 +7,9 @@ from typing import Any
 
 from flask import Flask
 from flask_babel import get_locale
+from flask_babel import gettext as _
 from wtforms import Field, Form, SelectMultipleField, StringField
-from wtforms.validators import StopValidation
+from wtforms.validators import StopValidation, ValidationError
 from wtforms.widgets import CheckboxInput, ListWidget
 
 from core import formats
@@ -83,3 +84,9 @@ def first_input(field: Field) -> str:
 def problems_of(form: Form) -> list[tuple[str, str]]:
     """Return what is wrong with a form as (id of the input, sentence), in the order of its fields."""
     return [(first_input(field), str(field.errors[0])) for field in form if field.errors]
+
+
+def sensible(_form: Form, field: Field) -> None:
+    """Refuse a day that nobody means, and that a change of zone could push off the calendar."""
+    if field.data and not 2000 <= field.data.year <= 2100:
+        raise ValidationError(_("Choose a day between 2000 and 2100."))

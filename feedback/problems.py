@@ -12,6 +12,7 @@ from typing import Any
 
 from flask_babel import gettext as _
 from sqlalchemy import ColumnElement, or_, select
+from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import joinedload, selectinload
 
 from accounts import visibility
@@ -117,20 +118,20 @@ def about(case: Case) -> Sequence[Problem]:
 
 
 def begin(data: ProblemData, *, form_key: str, by: Staff, now: datetime) -> Problem:
-    """Open a problem; the same form sent twice opens one."""
-    if again := db.session.scalar(select(Problem).where(Problem.form_key == form_key)):
-        return again
-    problem = Problem(
-        public_id=new_public_id(),
-        form_key=form_key,
-        state=ProblemState.OPEN,
-        opened_by=events.staff_actor(by.id),
-        opened_at=now,
+    """Open a problem; the same form sent twice, also at the same moment, opens one."""
+    row = {
+        "public_id": new_public_id(),
+        "form_key": form_key,
+        "state": ProblemState.OPEN,
+        "opened_by": events.staff_actor(by.id),
+        "opened_at": now,
         **_values(data, by),
-    )
-    db.session.add(problem)
-    db.session.flush()
-    _record("opened", problem, by, now, touchpoint=problem.touchpoint_id, cause=problem.root_cause_id)
+    }
+    made = insert(Problem).values(row).on_conflict_do_nothing(index_elements=["form_key"]).returning(Problem.id)
+    is_new = db.session.scalar(made) is not None
+    problem = db.session.scalars(select(Problem).where(Problem.form_key == form_key)).one()
+    if is_new:
+        _record("opened", problem, by, now, touchpoint=problem.touchpoint_id, cause=problem.root_cause_id)
     return problem
 
 

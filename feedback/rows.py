@@ -114,8 +114,11 @@ def name_of_customer(customer: Customer) -> str:
 
 def title(case: Case) -> str:
     """Return the heading of a case for staff: our own words, else what went wrong, else where."""
-    if case.summary:
-        return case.summary
+    return case.summary or matter(case)
+
+
+def matter(case: Case) -> str:
+    """Return what a case is about in words that no person typed: what went wrong, else where."""
     if case.why:
         return formats.listed([humanised(code) for code in case.why[:3]]).capitalize()
     place = case.touchpoint.name if case.touchpoint else None

@@ -16,7 +16,7 @@ from wtforms.fields import SelectChoice
 from wtforms.validators import InputRequired, Length, NumberRange, Optional, ValidationError
 
 from core.errors import Refusal
-from core.fields import CheckboxesField, MoneyField
+from core.fields import CheckboxesField, MoneyField, sensible
 from core.i18n import LANGUAGES
 from customers.models import Brand
 from incentives.models import Fulfilment, Programme, Trigger
@@ -52,12 +52,6 @@ def printable(_form: FlaskForm, field: Field) -> None:
     """Refuse what no text holds, among it NUL, which the database cannot store."""
     if any(not character.isprintable() and character not in "\r\n" for character in field.data or ""):
         raise ValidationError(_("Use letters, digits and signs only."))
-
-
-def sensible(_form: FlaskForm, field: Field) -> None:
-    """Refuse a day that nobody means, and that a change of zone could push off the calendar."""
-    if field.data and not 2000 <= field.data.year <= 2100:
-        raise ValidationError(_("Choose a day between 2000 and 2100."))
 
 
 class ProgrammeForm(FlaskForm):

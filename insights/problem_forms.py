@@ -13,6 +13,7 @@ from wtforms.validators import DataRequired, InputRequired, Length
 from accounts.forms import one_line, trimmed
 from accounts.models import Staff
 from core.editing import EditForm
+from core.fields import sensible
 from customers.models import Touchpoint
 from feedback.forms.staff import ActForm, plain
 from feedback.models import ClosedBecause, Problem, RootCause
@@ -37,6 +38,7 @@ class ProblemForm(EditForm, ActForm):
             one_line,
         ],
         filters=[trimmed],
+        description=_l("Without names of customers: agents read it on the cases of others."),
     )
     touchpoint = SelectField(_l("Where"))
     cause = SelectField(
@@ -54,7 +56,7 @@ class ProblemForm(EditForm, ActForm):
         _l("What to tell customers meanwhile"),
         [_too_long],
         filters=[plain],
-        description=_l("Agents read it on every case that may be one of these."),
+        description=_l("Agents read it on the open cases of this touchpoint, or with this root cause."),
     )
 
     touchpoints: Sequence[Touchpoint] = ()
@@ -117,8 +119,8 @@ class ActionForm(ActForm):
     )
     on = DateField(
         _l("From this day on"),
-        [InputRequired(_l("Choose the first day on which it held."))],
-        description=_l("The 28 days before it are compared with those after it."),
+        [InputRequired(_l("Choose the first day on which it held.")), sensible],
+        description=_l("The twelve weeks before it are compared with the four after it."),
     )
 
 

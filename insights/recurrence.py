@@ -1,14 +1,15 @@
 """Recurrence: whether what was changed keeps a problem from the customers who come after.
 
 New cases with the same root cause per 1,000 interactions, before and after the corrective action (definitions,
-"Recovery"). Both periods leave out the day of the action itself, and days that have not ended.
+"Recovery"). The day of the action, and days that have not ended, are in neither. Why it is judged once, and against
+twelve weeks: docs/decisions/0008-recurrence-is-judged-once.md.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
 from enum import StrEnum
 from typing import Any, Final
 
@@ -19,19 +20,19 @@ from accounts import visibility
 from accounts.models import Staff
 from core.db import db
 from feedback import trees
-from feedback.models import OPEN_STATES, Case, CorrectiveAction, Problem
+from feedback.models import Case, CorrectiveAction, Problem
 from insights import happenings, recovery
 from insights.metrics import Asked
 from surveys import scoring
 from surveys.scoring import FEW, Metric
 
-WINDOW_DAYS: Final = 28
+BEFORE_DAYS: Final = 84
+AFTER_DAYS: Final = 28
 CASES_SHOWN: Final = 5
-FEWEST_DAYS: Final = 7  # a week holds each weekday once
 
 
 class Verdict(StrEnum):
-    EARLY = "early"  # less than a week since
+    EARLY = "early"  # the 28 days are not over
     FEW = "few"  # too few interactions to tell
     LESS = "less"
     SAME = "same"  # nothing that chance could not explain
@@ -42,7 +43,7 @@ class Verdict(StrEnum):
 class Span:
     """New cases of a problem in a period, both days included, and the interactions they came from.
 
-    `unknown` are cases that are still open and have no cause yet: each of them may turn out to be one.
+    `unknown` are cases without a cause: each of them may be one.
     """
 
     start: date
@@ -73,10 +74,15 @@ class Recurrence:
     after: Span
 
     @property
+    def told_on(self) -> date:
+        """The day from which on the verdict is told."""
+        return self.action.acted_on + timedelta(days=AFTER_DAYS + 1)
+
+    @property
     def verdict(self) -> Verdict:
         """Whether it happens less or more: only if it does so whichever cases of unknown cause turn out to be one."""
         before, after = self.before, self.after
-        if after.days < FEWEST_DAYS:
+        if after.days < AFTER_DAYS:
             return Verdict.EARLY
         spans = (before, after)
         if any(each.interactions < FEW or each.at_most > each.interactions for each in spans):
@@ -89,11 +95,11 @@ class Recurrence:
 
 
 def around(problem: Problem, action: CorrectiveAction, *, today: date) -> Recurrence:
-    """Return the 28 days before an action and up to 28 after it; five statements at most."""
+    """Return the twelve weeks before an action and up to four after it; five statements at most."""
     causes = causes_of(problem)
     day, one = action.acted_on, timedelta(days=1)
-    before = _span(problem, causes, day - timedelta(days=WINDOW_DAYS), day - one)
-    after = _span(problem, causes, day + one, min(day + timedelta(days=WINDOW_DAYS), today - one))
+    before = _span(problem, causes, day - timedelta(days=BEFORE_DAYS), day - one)
+    after = _span(problem, causes, day + one, min(day + timedelta(days=AFTER_DAYS), today - one))
     return Recurrence(action, before, after)
 
 
@@ -104,10 +110,10 @@ def causes_of(problem: Problem) -> tuple[int, ...] | None:
     return tuple(db.session.scalars(trees.below(problem.root_cause_id)).all())
 
 
-def newest_cases(problem: Problem, *, staff: Staff) -> Sequence[Case]:
-    """Return the newest five cases of a problem that somebody may see, imported ones left out; two statements."""
+def newest_cases(problem: Problem, *, staff: Staff, now: datetime) -> Sequence[Case]:
+    """Return the newest five cases of a problem that somebody may see, of twelve weeks; two statements."""
     causes = causes_of(problem)
-    query: Any = select(Case).where(Case.import_id.is_(None))
+    query: Any = select(Case).where(Case.import_id.is_(None), Case.opened_at > now - timedelta(days=BEFORE_DAYS))
     if causes is not None:
         query = query.where(Case.root_cause_id.in_(causes))
     if problem.touchpoint_id is not None:
@@ -136,6 +142,6 @@ def _span(problem: Problem, causes: tuple[int, ...] | None, start: date, end: da
     if causes is None:
         return Span(start, end, db.session.scalar(every) or 0, 0, met)
     known = every.where(Case.root_cause_id.in_(causes))
-    unknown = every.where(Case.root_cause_id.is_(None), Case.state.in_(OPEN_STATES))
+    unknown = every.where(Case.root_cause_id.is_(None), Case.merged_into_id.is_(None))
     cases, open_ones = db.session.execute(select(known.scalar_subquery(), unknown.scalar_subquery())).one()
     return Span(start, end, int(cases), int(open_ones), met)

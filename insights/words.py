@@ -244,12 +244,23 @@ def worse_detail(stop: Stop) -> str:
 def verdict(found: Recurrence) -> str:
     """Return whether a problem happens less since something was changed, in a heading."""
     return {
-        Verdict.EARLY: _("Too early to tell: a week has to pass first."),
+        Verdict.EARLY: _("Too early to tell. From %(day)s on it is told.", day=formats.day(found.told_on, "plain")),
         Verdict.FEW: _("Too few interactions to tell."),
         Verdict.LESS: _("It happens less."),
         Verdict.SAME: _("No difference yet that chance could not explain."),
         Verdict.MORE: _("It happens more."),
     }[found.verdict]
+
+
+def without_cause(found: Recurrence) -> str:
+    """Return how many cases may be one and are not counted; empty where there is none."""
+    if not found.before.unknown and not found.after.unknown:
+        return ""
+    return _(
+        "Without a cause: %(after)s since then, %(before)s before. Each may be one, and counts against what is said.",
+        after=formats.number(found.after.unknown),
+        before=formats.number(found.before.unknown),
+    )
 
 
 def per_thousand(span: Span) -> str:

@@ -46,7 +46,7 @@ def new() -> str:
     if (number := request.args.get("case")) and _me().may("desk.see"):
         case = cases.visible(_me(), number)
         cause = db.session.get(RootCause, case.root_cause_id) if case.root_cause_id else None
-        form.title.data = rows.title(case)
+        form.title.data = rows.matter(case)
         form.touchpoint.data = case.touchpoint.key if case.touchpoint else ""
         form.cause.data = cause.public_id if cause else ""
     elif at := request.args.get("at"):
@@ -67,7 +67,9 @@ def begin() -> Answer:
     if not form.validate():
         return _editing(None, form), 422
     problem = problems.begin(form.data_of_problem(), form_key=form.key(), by=_me(), now=clock.now())
-    return _done(problem, _("The problem is open. Agents see it on the cases that may be one of these."))
+    if problem.touchpoint_id or problem.root_cause_id:
+        return _done(problem, _("The problem is open. Agents see it on the cases that may be one of these."))
+    return _done(problem, _("The problem is open. Once it has a touchpoint or a cause, agents see it on their cases."))
 
 
 @blueprint.get("/<public_id>")
@@ -116,7 +118,7 @@ def act(public_id: str) -> Answer:
             by=_me(),
             now=clock.now(),
         )
-        return _("Written down. From a week after that day on, this page says whether it happens less.")
+        return _("Written down. Four weeks after that day this page says whether it happens less.")
 
     return _do(public_id, form, run, opened="action")
 
@@ -171,7 +173,7 @@ def _page(public_id: str, *, action: ActionForm | None = None, close: ClosingFor
         "insights/problem.html",
         **_frame(problem),
         recurrences=_recurrences(problem),
-        newest=recurrence.newest_cases(problem, staff=_me()),
+        newest=recurrence.newest_cases(problem, staff=_me(), now=clock.now()),
         title_of=rows.title,
         opener=history.name_of(problem.opened_by),
         cause=_full_name(problem),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -9,11 +10,13 @@ import pytest
 from flask import Flask
 from sqlalchemy import select
 
+from accounts.models import Staff
 from core import clock
 from core.db import db, new_public_id
 from core.events import Event
 from feedback import problems
 from feedback.models import CaseState, CorrectiveAction, Problem, ProblemState
+from feedback.problems import ProblemData
 from insights import happenings, rollups
 from tests.client import Client
 from tests.factories import (
@@ -41,7 +44,7 @@ def sign_in(client: Client, role: str = "lead", **more: Any) -> Any:
 
 def acted_upon(shop: Shop, *, cases_after: int = 1) -> Problem:
     """A problem that twenty of a hundred had, and some of a hundred since."""
-    cause, acted_on = make_root_cause(name="Courier damage"), TODAY - timedelta(days=15)
+    cause, acted_on = make_root_cause(name="Courier damage"), TODAY - timedelta(days=29)
     for day, cases in ((acted_on - timedelta(days=5), 20), (acted_on + timedelta(days=5), cases_after)):
         at = datetime.combine(day, NOON)
         for _ in range(100):
@@ -53,7 +56,7 @@ def acted_upon(shop: Shop, *, cases_after: int = 1) -> Problem:
     action = CorrectiveAction(words="Another courier", acted_on=acted_on, form_key="k", by="staff:1", at=clock.now())
     problem.actions.append(action)
     problem.state = ProblemState.ACTED
-    happenings.recount(TODAY - timedelta(days=60), TODAY)
+    happenings.recount(TODAY - timedelta(days=130), TODAY)
     return problem
 
 
@@ -91,7 +94,7 @@ def test_an_address_that_asks_for_an_alarm_that_is_none_shows_an_empty_form(clie
 
 def test_a_case_opens_a_problem_of_its_place_and_cause(client: Client, shop: Shop) -> None:
     case, cause = make_case(shop.brand, touchpoint_id=shop.touchpoint.id), make_root_cause()
-    case.root_cause_id = cause.id
+    case.root_cause_id, case.summary = cause.id, "Hanna Keller rang twice"  # a person's words are no title
     sign_in(client)
     href = f"{HOME}/new?case={case.number}"
     assert href in client.get(f"/desk/cases/{case.number}").text
@@ -118,6 +121,34 @@ def test_without_a_title_nothing_is_opened_and_what_was_typed_stays(client: Clie
     assert "Say in a line what goes wrong" in answer.text
     assert "Two couriers, one van." in answer.text
     assert db.session.scalar(select(Problem)) is None
+
+
+def test_the_same_form_twice_at_the_same_moment_opens_one_problem(app: Flask) -> None:
+    me, key = make_staff("lead"), new_public_id()
+    db.session.commit()
+
+    def begin() -> str:
+        with app.app_context():
+            problem = problems.begin(
+                ProblemData("Tents"), form_key=key, by=db.session.get_one(Staff, me.id), now=clock.now()
+            )
+            db.session.commit()
+            return problem.public_id
+
+    with ThreadPoolExecutor(2) as both:
+        opened = {each.result() for each in [both.submit(begin), both.submit(begin)]}
+
+    assert len(opened) == 1
+    assert len(db.session.scalars(select(Event).where(Event.kind == "problem.opened")).all()) == 1
+
+
+def test_a_day_that_nobody_means_is_refused(client: Client, app: Flask) -> None:
+    sign_in(client)
+    at = f"{HOME}/{make_problem().public_id}"
+
+    for day in ("0001-01-01", "1999-12-31", "9999-12-31", "soon"):
+        assert client.post(f"{at}/action", data={"action-words": "x", "action-on": day}).status_code == 422
+    assert client.get(at).status_code == 200
 
 
 def test_a_double_click_opens_one_problem_and_writes_one_action(client: Client, app: Flask) -> None:

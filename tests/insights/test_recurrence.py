@@ -6,13 +6,14 @@ from datetime import date, datetime, timedelta
 from typing import Any
 
 import pytest
+from sqlalchemy import select
 
 from core import clock
 from core.db import db
 from customers.models import ImportRun
 from feedback import trees
-from feedback.models import CaseState, CorrectiveAction, Problem, RootCause
-from insights import happenings, recurrence
+from feedback.models import Case, CaseState, CorrectiveAction, Problem, RootCause
+from insights import happenings, recurrence, words
 from insights.recurrence import Recurrence, Span, Verdict
 from tests.client import count_queries
 from tests.factories import (
@@ -27,7 +28,7 @@ from tests.factories import (
 )
 from tests.insights.conftest import NOON, TODAY, Shop
 
-ACTED_ON = TODAY - timedelta(days=20)
+ACTED_ON = TODAY - timedelta(days=29)
 
 
 def happened(
@@ -52,7 +53,7 @@ def seen(shop: Shop, *, cause: RootCause | None, **more: Any) -> Recurrence:
     )
     problem.actions.append(action)
     db.session.flush()
-    happenings.recount(TODAY - timedelta(days=60), TODAY)
+    happenings.recount(TODAY - timedelta(days=130), TODAY)
     return recurrence.around(problem, action, today=TODAY)
 
 
@@ -63,16 +64,16 @@ def test_it_happens_less_where_the_rate_fell_by_more_than_chance(shop: Shop) -> 
 
     found = seen(shop, cause=cause)
 
-    assert (found.before.cases, found.before.interactions, found.before.days) == (20, 100, 28)
-    assert (found.after.cases, found.after.interactions, found.after.days) == (2, 100, 19)
+    assert (found.before.cases, found.before.interactions, found.before.days) == (20, 100, 84)
+    assert (found.after.cases, found.after.interactions, found.after.days) == (2, 100, 28)
     assert (found.before.per_thousand, found.after.per_thousand) == (200, 20)
     assert found.verdict is Verdict.LESS
 
 
 def test_the_day_of_the_action_today_and_what_lies_further_away_are_left_out(shop: Shop) -> None:
     cause = make_root_cause()
-    outside = (ACTED_ON - timedelta(days=29), ACTED_ON, TODAY)
-    for day in (*outside, ACTED_ON - timedelta(days=28), ACTED_ON - timedelta(days=1), ACTED_ON + timedelta(days=1)):
+    outside = (ACTED_ON - timedelta(days=85), ACTED_ON, TODAY)
+    for day in (*outside, ACTED_ON - timedelta(days=84), ACTED_ON - timedelta(days=1), ACTED_ON + timedelta(days=1)):
         happened(shop, day, 10, 1, cause=cause)
     happened(shop, TODAY - timedelta(days=1), 10, 1, cause=cause)
 
@@ -103,16 +104,22 @@ def test_other_causes_places_and_imports_do_not_count_and_causes_below_do(shop: 
     assert set(db.session.scalars(trees.above(below.id))) == {cause.id, below.id}
 
 
-def test_a_case_that_is_open_without_a_cause_may_be_one(shop: Shop) -> None:
+@pytest.mark.parametrize("state", [CaseState.OPEN, CaseState.RESOLVED, CaseState.CLOSED])
+def test_a_case_without_a_cause_may_be_one(shop: Shop, state: CaseState) -> None:
+    """Also one that its customer called fixed before anybody said why it had happened."""
     cause = make_root_cause()
     happened(shop, ACTED_ON - timedelta(days=10), 100, 20, cause=cause)
     happened(shop, ACTED_ON + timedelta(days=10), 100, 2, cause=cause)
     happened(shop, ACTED_ON + timedelta(days=10), 0, 12)
+    for case in db.session.scalars(select(Case).where(Case.root_cause_id.is_(None))):
+        case.state, case.closed_at = state, clock.now()
+    db.session.flush()
 
     found = seen(shop, cause=cause)
 
     assert (found.after.cases, found.after.unknown) == (2, 12)
     assert found.verdict is Verdict.SAME
+    assert "12 since then, 0 before" in words.without_cause(found)
 
 
 def test_without_a_cause_every_case_of_the_touchpoint_counts(shop: Shop) -> None:
@@ -131,8 +138,8 @@ def span(cases: int, interactions: int, *, unknown: int = 0, days: int = 28) -> 
 @pytest.mark.parametrize(
     ("before", "after", "verdict"),
     [
-        (span(20, 100), span(0, 100, days=6), Verdict.EARLY),
-        (span(20, 100), span(0, 100, days=7), Verdict.LESS),
+        (span(20, 100), span(0, 100, days=27), Verdict.EARLY),
+        (span(20, 100), span(0, 100, days=28), Verdict.LESS),
         (span(20, 29), span(0, 100), Verdict.FEW),
         (span(20, 100), span(0, 29), Verdict.FEW),
         (span(200, 100), span(0, 100), Verdict.FEW),  # most complaints were about no interaction we were told of
@@ -160,14 +167,14 @@ def test_it_takes_five_statements_whatever_the_number_of_cases(shop: Shop) -> No
 
 
 def test_the_newest_cases_are_those_that_somebody_may_see(shop: Shop) -> None:
-    cause, other = make_root_cause(), make_brand()
+    cause, other, now = make_root_cause(), make_brand(), datetime.combine(TODAY, NOON)
     for days in range(7):
         happened(shop, TODAY - timedelta(days=days), 0, 1, cause=cause)
     happened(shop, TODAY, 0, 1, cause=cause, brand=other, touchpoint_id=None)
     problem = make_problem(root_cause=cause)
 
-    everywhere = recurrence.newest_cases(problem, staff=make_staff("lead"))
-    own = recurrence.newest_cases(problem, staff=make_staff("lead", team=make_team(shop.brand)))
+    everywhere = recurrence.newest_cases(problem, staff=make_staff("lead"), now=now)
+    own = recurrence.newest_cases(problem, staff=make_staff("lead", team=make_team(shop.brand)), now=now)
 
     assert [case.brand_id for case in everywhere] == [other.id, *[shop.brand.id] * 4]
     assert [case.opened_at.date() for case in own] == [TODAY - timedelta(days=days) for days in range(5)]
