@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import json
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, Final, cast
+from typing import Any, Final
+from typing import cast as typed
 
-from sqlalchemy import BigInteger, Table, Text, bindparam, func, select, tuple_, update
-from sqlalchemy.dialects.postgresql import ARRAY
+from sqlalchemy import BigInteger, Table, Text, bindparam, cast, column, func, select, tuple_, update
+from sqlalchemy.dialects.postgresql import ARRAY, JSONB
+from sqlalchemy.sql.dml import ReturningUpdate
 
 from core.db import db, new_public_id
 from core.inserting import insert_all
@@ -44,7 +47,7 @@ def record_many(
     """Keep many interactions, each (what, touchpoint's id, customer); return them in order with whether each is new.
 
     At most four statements, however many, and two where all are new. Told again, an interaction keeps what it was; only
-    one that was left half-done is completed.
+    one that was left half-done is completed, with what was not known of it then.
     """
     if not many:
         return []
@@ -58,7 +61,11 @@ def record_many(
     kept = {(row.touchpoint_id, row.reference): row for row in made}
     kept |= _known([key for key in rows if key not in kept])
     finished = _complete(
-        [kept[key] for key, row in rows.items() if row["status"] == "completed" and kept[key].status == "started"]
+        {
+            kept[key].id: row
+            for key, row in rows.items()
+            if row["status"] == "completed" and kept[key].status == "started"
+        }
     )
     _add_value([kept[key] for key in rows if kept[key].id in new and kept[key].status == "completed"] + finished)
     first: set[int] = set()
@@ -98,14 +105,50 @@ def _row(
     }
 
 
-def _complete(interactions: Sequence[Interaction]) -> list[Interaction]:
-    """Complete what was left half-done; return those that nobody else completed meanwhile."""
-    if not interactions:
+def _complete(told: Mapping[int, Mapping[str, Any]]) -> list[Interaction]:
+    """Complete what was left half-done, by id; return those that nobody else completed meanwhile.
+
+    Who it was stays if it was known; the money is what was told last, since a basket changes until it is paid for.
+    """
+    if not told:
         return []
-    ids = [each.id for each in interactions]
-    statement = update(Interaction).where(Interaction.id.in_(ids), Interaction.status == "started")
-    changed = set(db.session.scalars(statement.values(status="completed").returning(Interaction.id)))
-    return [each for each in interactions if each.id in changed]
+    names = ("customer_id", "value_minor", "currency", "staff_name")
+    given: dict[str, Any] = {"ids": list(told)} | {name: [row[name] for row in told.values()] for name in names}
+    given["attributes"] = [json.dumps(row["attributes"]) for row in told.values()]
+    changed = db.session.scalars(_COMPLETE, given, execution_options={"populate_existing": True})
+    return list(changed)
+
+
+def _completing() -> ReturningUpdate[Any]:
+    types: dict[str, Any] = {
+        "ids": BigInteger(),
+        "customer_id": BigInteger(),
+        "value_minor": BigInteger(),
+        "currency": Text(),
+        "staff_name": Text(),
+        "attributes": Text(),
+    }
+    arrays = [bindparam(name, type_=ARRAY(type_)) for name, type_ in types.items()]
+    columns: list[Any] = [column("id" if name == "ids" else name, type_) for name, type_ in types.items()]
+    told = func.unnest(*arrays).table_valued(*columns, name="told").render_derived()
+    half_done = (Interaction.id == told.c.id) & (Interaction.status == "started")
+    return (
+        update(Interaction)
+        .where(half_done)
+        .values(
+            status="completed",
+            customer_id=func.coalesce(Interaction.customer_id, told.c.customer_id),
+            value_minor=func.coalesce(told.c.value_minor, Interaction.value_minor),
+            currency=func.coalesce(told.c.currency, Interaction.currency),
+            staff_name=func.coalesce(told.c.staff_name, Interaction.staff_name),
+            attributes=Interaction.attributes.concat(cast(told.c.attributes, JSONB)),
+        )
+        .returning(Interaction)
+        .execution_options(synchronize_session=False)
+    )
+
+
+_COMPLETE: Final = _completing()
 
 
 def _add_value(interactions: Sequence[Interaction]) -> None:
@@ -127,7 +170,7 @@ def _adding_value() -> Prepared:
     given: dict[str, Any] = {"ids": BigInteger, "currencies": Text, "amounts": BigInteger}
     arrays = [bindparam(name, type_=ARRAY(type_)) for name, type_ in given.items()]
     more = func.unnest(*arrays).table_valued("id", "currency", "amount", name="more").render_derived()
-    total = cast(Table, Customer.__table__)
+    total = typed(Table, Customer.__table__)
     adds = (total.c.id == more.c.id) & (func.coalesce(total.c.value_currency, more.c.currency) == more.c.currency)
     added = update(total).where(adds).values(value_minor=total.c.value_minor + more.c.amount)
     return Prepared(added.values(value_currency=more.c.currency).returning(total.c.id))

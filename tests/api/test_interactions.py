@@ -257,6 +257,37 @@ def test_a_half_done_interaction_is_completed_by_its_second_telling(client: Clie
     assert db.session.scalars(select(Interaction.status)).all() == ["completed"]
 
 
+def test_completing_brings_what_was_not_known_of_a_basket(client: Client, key: dict[str, str]) -> None:
+    touchpoint = make_touchpoint()
+    make_rule(touchpoint)
+    basket = told(touchpoint.key, status="started", value={"amount_minor": 5000, "currency": "EUR"})
+    del basket["customer"]
+    client.post(PATH, json=basket | {"attributes": {"from": "phone", "pages": 3}}, headers=key)
+    paid = {"value": {"amount_minor": 9900, "currency": "EUR"}, "attributes": {"pages": 4}, "staff": "Ana"}
+
+    answer = client.post(PATH, json=told(touchpoint.key, **paid), headers=key)
+
+    assert (answer.status_code, answer.json["decision"]["outcome"]) == (200, "invited")
+    kept, customer = db.session.scalars(select(Interaction)).one(), db.session.scalars(select(Customer)).one()
+    assert (kept.customer_id, kept.value_minor, kept.currency, kept.staff_name) == (customer.id, 9900, "EUR", "Ana")
+    assert kept.attributes == {"from": "phone", "pages": 4}
+    assert customer.value_minor == 9900
+
+
+def test_completing_keeps_what_was_known_of_a_basket(client: Client, key: dict[str, str]) -> None:
+    touchpoint = make_touchpoint()
+    worth = {"amount_minor": 5000, "currency": "EUR"}
+    client.post(PATH, json=told(touchpoint.key, status="started", value=worth), headers=key)
+    before = db.session.scalars(select(Interaction.customer_id)).one()
+    somebody = told(touchpoint.key, customer={"email": "else@shop.example"})
+    somebody.pop("value", None)
+
+    client.post(PATH, json=somebody, headers=key)
+
+    kept = db.session.scalars(select(Interaction)).one()
+    assert (kept.customer_id, kept.value_minor, kept.currency, kept.status) == (before, 5000, "EUR", "completed")
+
+
 def test_a_customer_is_found_again_by_address_and_blanks_overwrite_nothing(client: Client, key: dict[str, str]) -> None:
     touchpoint = make_touchpoint()
     known = {"email": "Hanna@Shop.example", "name": "Hanna Keller", "phone": "+494055544711"}
