@@ -5,17 +5,19 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Final
+from typing import Any, Final
 
 from flask_babel import gettext as _
 from flask_babel import ngettext as _n
-from sqlalchemy import func, select
+from sqlalchemy import Select, func, select
 from sqlalchemy.orm import joinedload
 
+from accounts import visibility
+from accounts.models import Staff
 from core import charts, formats
 from core.db import db
 from core.events import Event
-from customers.models import Customer, Interaction
+from customers.models import Customer, Interaction, Touchpoint
 from customers.scales import METRICS, SCALES, Band, Metric, band
 from feedback import rows
 
@@ -45,28 +47,34 @@ class Card:
     won_back: str
 
 
-def card_of(customer: Customer, *, now: datetime) -> Card:
-    """Return a customer's card; three statements."""
-    met = list(
-        db.session.scalars(
-            select(Interaction)
-            .where(Interaction.customer_id == customer.id)
-            .options(joinedload(Interaction.touchpoint))
-            .order_by(Interaction.occurred_at.desc(), Interaction.id.desc())
-            .limit(SHOWN)
-        )
-    )
-    marks = _marks(customer)
+def card_of(customer: Customer, *, staff: Staff, now: datetime) -> Card:
+    """Return a customer's card with what a member of staff may see of it; three statements."""
+    newest = met_by(customer, staff).order_by(Interaction.occurred_at.desc(), Interaction.id.desc()).limit(SHOWN)
+    met = list(db.session.scalars(newest.options(joinedload(Interaction.touchpoint))))
+    marks = _marks(customer, staff)
     return Card(
         name=rows.name_of_customer(customer),
         href=f"/customers/{customer.public_id}",
         about=_about(customer),
         drawing=charts.score_line(marks, scale=_scale(marks), edges=_edges(marks)) if len(marks) > 1 else None,
         drawing_says=_says(marks, now),
-        facts=_facts(customer),
+        facts=_facts(customer, staff),
         met=[_line(each, now) for each in met],
         won_back=_("Won back %(day)s", day=formats.day(customer.won_back_at, "dated")) if customer.won_back_at else "",
     )
+
+
+def met_by(customer: Customer, staff: Staff) -> Select[Any]:
+    """Return a query of a customer's interactions; a team of one brand is told of those with its brand."""
+    query: Any = select(Interaction).where(Interaction.customer_id == customer.id)
+    own = _own_touchpoints(staff)
+    return query if own is None else query.where(Interaction.touchpoint_id.in_(own))
+
+
+def _own_touchpoints(staff: Staff) -> Select[Any] | None:
+    """Return a query of the touchpoints of the one brand somebody sees; None: they see all."""
+    brand_id = visibility.brand_of(staff)
+    return None if brand_id is None else select(Touchpoint.id).where(Touchpoint.brand_id == brand_id)
 
 
 @dataclass(frozen=True)
@@ -74,7 +82,7 @@ class Answer(charts.Mark):
     metric: str = "nps"
 
 
-def _marks(customer: Customer) -> list[Answer]:
+def _marks(customer: Customer, staff: Staff) -> list[Answer]:
     """Return the customer's newest answers to the metric answered last, oldest first."""
     newest = (
         select(Event.at, Event.data)
@@ -82,6 +90,8 @@ def _marks(customer: Customer) -> list[Answer]:
         .order_by(Event.at.desc(), Event.id.desc())
         .limit(SCORES)
     )
+    if (own := _own_touchpoints(staff)) is not None:
+        newest = newest.where(Event.data["touchpoint"].as_integer().in_(own))
     found = [(row.at, row.data) for row in db.session.execute(newest) if row.data.get("metric") in METRICS]
     if not found:
         return []
@@ -124,8 +134,8 @@ def _about(customer: Customer) -> str:
     return " · ".join(parts)
 
 
-def _facts(customer: Customer) -> list[tuple[str, str]]:
-    some = select(Interaction.id).where(Interaction.customer_id == customer.id).limit(COUNTED + 1).subquery()
+def _facts(customer: Customer, staff: Staff) -> list[tuple[str, str]]:
+    some = met_by(customer, staff).with_only_columns(Interaction.id).limit(COUNTED + 1).subquery()
     count = db.session.scalar(select(func.count()).select_from(some)) or 0
     shown = f"{COUNTED}+" if count > COUNTED else formats.digits(count)
     facts = [(_("Interactions"), _n("%(count)s interaction", "%(count)s interactions", count, count=shown))]

@@ -159,7 +159,7 @@ def _page(case: Case, acts: Acts, *, opened: str, now: datetime, since: Sequence
         problems=problems.about(case) if case.is_open else (),
         allowance=goodwill.allowance(case, by=current_user, now=now) if current_user.may("goodwill.give") else None,
         outcome_words=_outcome_words(case, now),
-        card=card.card_of(case.customer, now=now) if case.customer else None,
+        card=card.card_of(case.customer, staff=current_user, now=now) if case.customer else None,
         customer_href=public.case_url(case) if case.customer else "",
         args=filters.args,
         now=now,
@@ -189,11 +189,9 @@ def _left(case: Case, now: datetime) -> str:
 
 def _before(case: Case) -> list[Interaction]:
     """Return what happened to the customer just before the case, oldest first."""
-    if case.customer_id is None:
+    if case.customer is None:
         return []
-    query = select(Interaction).where(
-        Interaction.customer_id == case.customer_id, Interaction.occurred_at < case.opened_at
-    )
+    query = card.met_by(case.customer, current_user).where(Interaction.occurred_at < case.opened_at)
     newest = query.options(joinedload(Interaction.touchpoint)).order_by(Interaction.occurred_at.desc())
     return list(db.session.scalars(newest.limit(BEFORE_SHOWN)))[::-1]
 

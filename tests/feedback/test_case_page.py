@@ -26,6 +26,8 @@ from tests.factories import (
     make_interaction,
     make_programme,
     make_root_cause,
+    make_staff,
+    make_team,
     make_touchpoint,
 )
 from tests.feedback.conftest import HOUR
@@ -46,6 +48,26 @@ def show(client: Client, case: Case, query: str = "") -> str:
     response = client.get(f"/desk/cases/{case.number}{query}")
     assert response.status_code == 200
     return unescape(response.get_data(as_text=True))
+
+
+def test_a_team_of_one_brand_reads_of_its_own_brand_beside_the_case(client: Client, case: Case) -> None:
+    own, other = make_touchpoint(case.brand, name="Our shop"), make_touchpoint(make_brand(), name="Their shop")
+    for touchpoint, reference, score in ((own, "R-OWN", 3), (other, "R-OTHER", 9), (own, "R-OWN-2", 4)):
+        make_interaction(touchpoint, case.customer, reference=reference, occurred_at=clock.now() - timedelta(days=3))
+        said = {"metric": "nps", "score": score, "touchpoint": touchpoint.id}
+        events.record(
+            "response.completed", at=clock.now(), actor="customer", customer=case.customer_id, response=1, **said
+        )
+
+    pages = {}
+    for name, team in (("own", make_team(case.brand)), ("every", make_team())):
+        client.sign_in(make_staff("agent", team=team))
+        pages[name] = show(client, case)
+
+    assert "R-OWN" in pages["own"] and "2 interactions" in pages["own"]
+    assert "R-OTHER" not in pages["own"] and "Their shop" not in pages["own"]
+    assert re.search(r"Scores over time: 3 on [^,]+ and 4 on", pages["own"])
+    assert "R-OTHER" in pages["every"] and "3 interactions" in pages["every"]
 
 
 def test_the_page_tells_the_case(desk: Client, case: Case, ana: Staff) -> None:
