@@ -164,7 +164,7 @@ class CaseClock(Model):
         ),
     )
     id: Mapped[Id]
-    case_id: Mapped[int] = mapped_column(ForeignKey("case.id", ondelete="CASCADE"))
+    case_id: Mapped[int] = mapped_column(ForeignKey("case.id", ondelete="CASCADE"), index=True)
     kind: Mapped[str]
     target_minutes: Mapped[int]  # of working time
     calendar_id: Mapped[int] = mapped_column(ForeignKey("calendar.id"))
@@ -428,6 +428,7 @@ class Complaint(Model):
 
 class Attachment(Model):
     __tablename__ = "attachment"
+    __table_args__ = (Index("ix_attachment_entry", "entry_id", postgresql_where=text("entry_id IS NOT NULL")),)
     id: Mapped[Id]
     case_id: Mapped[int] = mapped_column(ForeignKey("case.id", ondelete="CASCADE"), index=True)
     entry_id: Mapped[int | None] = mapped_column(ForeignKey("case_entry.id", ondelete="CASCADE"))

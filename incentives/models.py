@@ -149,6 +149,7 @@ class LedgerEntry(Model):
     __table_args__ = (
         Index("ix_ledger_entry_programme", "programme_id", "id"),
         Index("ix_ledger_entry_transfer", "transfer_id"),
+        Index("ix_ledger_entry_reward", "reward_id", postgresql_where=text("reward_id IS NOT NULL")),
     )
     id: Mapped[Id]
     transfer_id: Mapped[str]  # public id shared by the two halves

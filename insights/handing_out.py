@@ -92,7 +92,11 @@ PARTS: Final[Mapping[type[Any], Theirs]] = {
     Message: lambda who: who.is_written_to(),
     MessageEvent: lambda who: MessageEvent.message_id.in_(who.messages()),
     Suppression: lambda who: Suppression.address_hash.in_(suppression.hashes_of(who.addresses)),
-    Event: lambda who: or_(Event.customer_id.in_(who.ids), Event.case_id.in_(who.cases())),
+    Event: lambda who: Event.id.in_(
+        select(Event.id)
+        .where(Event.customer_id.in_(who.ids))
+        .union(select(Event.id).where(Event.case_id.in_(who.cases())))  # not "or", which no index serves
+    ),
 }
 
 

@@ -1,0 +1,21 @@
+"""Clocks are found by their case, ledger entries by their reward, files by the entry they came with."""
+
+import sqlalchemy as sa
+from alembic import op
+
+revision = "0030"
+down_revision = "0028"
+
+
+def upgrade() -> None:
+    op.create_index("ix_case_clock_case_id", "case_clock", ["case_id"])
+    op.create_index(
+        "ix_ledger_entry_reward", "ledger_entry", ["reward_id"], postgresql_where=sa.text("reward_id IS NOT NULL")
+    )
+    op.create_index("ix_attachment_entry", "attachment", ["entry_id"], postgresql_where=sa.text("entry_id IS NOT NULL"))
+
+
+def downgrade() -> None:
+    op.drop_index("ix_attachment_entry", table_name="attachment")
+    op.drop_index("ix_ledger_entry_reward", table_name="ledger_entry")
+    op.drop_index("ix_case_clock_case_id", table_name="case_clock")
