@@ -46,6 +46,14 @@ def is_public_id(text: str) -> bool:
     return _PUBLIC_ID.fullmatch(text) is not None
 
 
+def row_id(text: str) -> int:
+    """Read a row's id from an address, as the `type` of a query argument; raises ValueError for what can be none."""
+    number = int(text)
+    if not 0 < number < 2**63:
+        raise ValueError(f"{number} is no row's id.")
+    return number
+
+
 class Moment(TypeDecorator[datetime]):
     """An aware moment, stored as timestamptz; a naive one is a programming error and refused before it is stored."""
 

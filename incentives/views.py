@@ -14,7 +14,7 @@ from werkzeug.wrappers import Response
 
 from accounts.visibility import visible_to
 from core import access, clock, events
-from core.db import db
+from core.db import db, row_id
 from core.errors import NotFound, Refusal
 from core.formats import money, number
 from customers.models import Brand
@@ -25,7 +25,6 @@ from incentives.models import Fulfilment, Programme, ProgrammeState, Reward, Tri
 blueprint = Blueprint("incentives", __name__, url_prefix="/incentives")
 
 LINES_SHOWN: Final = 5
-LARGEST_KEY: Final = 2**63 - 1
 TURNS: Final = {"start": programmes.start, "pause": programmes.pause, "end": programmes.end}
 DECISIONS: Final = {"approve": goodwill.approve, "decline": goodwill.decline}
 
@@ -126,9 +125,7 @@ def turn(public_id: str) -> Response:
 @access.needs("incentives.see")
 def whole_ledger(public_id: str) -> str:
     programme = programmes.by_public_id(public_id, staff=current_user)
-    before = request.args.get("before", type=int)
-    if before is not None and not 0 < before <= LARGEST_KEY:
-        before = None
+    before = request.args.get("before", type=row_id)
     lines, older = ledger.page(programme, before=before)
     people = reading.names_of(line.by for line in lines)
     return render_template(

@@ -61,6 +61,15 @@ def choose(customer: Customer, wanted: Mapping[consent.Purpose, bool], *, by: st
     db.session.flush()
 
 
+def note(customer: Customer, purpose: consent.Purpose, *, wanted: bool, by: str, now: datetime) -> None:
+    """Note what a customer told a member of staff, as if they had ticked it themselves; a yes is kept as said."""
+    if wanted:
+        _start(customer, purpose, by=by, now=now)
+    else:
+        _stop(customer, customer.email, purpose, by=by, now=now)
+    db.session.flush()
+
+
 def stop(message: Message, *, by: str, now: datetime) -> None:
     """Stop what this message was: surveys or marketing; both, if it was neither. Doing it again changes nothing."""
     kind = KINDS[message.kind]

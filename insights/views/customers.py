@@ -13,13 +13,13 @@ from werkzeug.wrappers import Response
 
 from accounts.visibility import brand_of
 from core import access, charts, clock, events, formats
-from core.db import db
+from core.db import db, row_id
 from core.errors import NotFound
 from core.frame import Entry
-from customers import consent
 from customers.models import Customer
 from incentives import goodwill
 from insights import record, record_words, serving, timeline, words
+from notifications import preferences
 from notifications.kinds import KINDS
 from notifications.views.staff import STATES
 from surveys import silence
@@ -34,7 +34,7 @@ PAGE = 40
 def everybody() -> str:
     """Show customers, those heard from last first, or those a search finds."""
     asked = request.args.get("q", "").replace("\x00", "").strip()[:200]
-    after = request.args.get("after", type=int)
+    after = request.args.get("after", type=row_id)
     query = record.visible(current_user).where(Customer.erased_at.is_(None))
     if asked:
         query = query.where(record.matching(asked))
@@ -103,10 +103,10 @@ def change_consent(public_id: str) -> Response:
     purpose, given = request.form.get("purpose"), request.form.get("given")
     if given not in ("yes", "no"):
         abort(400)
-    change = consent.give if given == "yes" else consent.withdraw
-    change(
+    preferences.note(
         customer,
         "marketing" if purpose == "marketing" else "survey",
+        wanted=given == "yes",
         by=events.staff_actor(current_user.id),
         now=clock.now(),
     )

@@ -20,7 +20,7 @@ from werkzeug.wrappers import Response
 from accounts import visibility
 from accounts.views import settings
 from core import access, clock, spreadsheets
-from core.db import db
+from core.db import db, row_id
 from core.errors import NotFound
 from customers import mapping
 from customers.mapping import Kind
@@ -79,7 +79,7 @@ def far_too_large(error: RequestEntityTooLarge) -> Answer:
 @access.needs("imports.run")
 def everything() -> str:
     """Show the imports that are under way and those that are done."""
-    after = request.args.get("after", type=int)
+    after = request.args.get("after", type=row_id)
     query = visibility.visible_to(current_user, select(ImportRun), ImportRun.brand_id)
     if after:
         query = query.where(ImportRun.id < after)

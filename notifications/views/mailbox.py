@@ -8,7 +8,7 @@ from flask import Blueprint, Response, jsonify, render_template, request, url_fo
 from sqlalchemy import Select, func, select
 
 from core import access, clock
-from core.db import db
+from core.db import db, row_id
 from core.errors import NotFound
 from notifications.models import MailboxMessage
 from notifications.views.documents import framing, links_of, mail_document
@@ -69,8 +69,7 @@ def _newest_first() -> Select[MailboxMessage]:
     query = select(MailboxMessage).order_by(MailboxMessage.id.desc())
     if to := request.args.get("to", "").strip().lower():
         query = query.where(func.lower(MailboxMessage.to_address) == to)
-    before = request.args.get("before", type=int)
-    if before is not None and 0 < before < 2**63:
+    if before := request.args.get("before", type=row_id):
         query = query.where(MailboxMessage.id < before)
     return query
 

@@ -209,6 +209,23 @@ def test_a_team_of_one_brand_sees_what_happened_with_that_brand(client: Client, 
     assert serving.cost_to_serve(hanna, brand_id=own.id).contacts == 0
 
 
+def test_what_staff_were_told_of_surveys_holds_for_the_address_too(lead: Client, hanna: Customer) -> None:
+    assert hanna.email
+    at = f"/customers/{hanna.public_id}/consent"
+
+    lead.post(at, data={"purpose": "survey", "given": "no"})
+    refused = (hanna.survey_consent, suppression.is_suppressed(hanna.email, "survey"))
+    lead.post(at, data={"purpose": "survey", "given": "yes"})
+
+    assert refused == ("withdrawn", True)
+    assert (hanna.survey_consent, suppression.is_suppressed(hanna.email, "survey")) == ("given", False)
+
+
+def test_a_place_that_no_row_has_shows_the_first_page(lead: Client, hanna: Customer) -> None:
+    for after in ("9999999999999999999999", "-1", "x", "0", "9" * 5000):
+        assert (hanna.name or "") in lead.get(f"/customers?after={after}").text
+
+
 def test_each_tab_shows_its_own(lead: Client, hanna: Customer) -> None:
     live(hanna, make_brand())
 
