@@ -37,6 +37,7 @@ class Message(Model):
             "state_at",
             postgresql_where=text("state IN ('created','sending','uncertain')"),
         ),
+        Index("ix_message_failed", "state_at", postgresql_where=text("failure IS NOT NULL")),
         Index("uq_message_reason", "kind", "reason", unique=True),
         Index(
             "ix_message_to_nobody_known",
