@@ -280,6 +280,16 @@ def test_goodwill_above_the_limit_waits_for_a_second_person(desk: Client, brand:
     assert "by Ana. A second person must agree. “Late”" in later_on
 
 
+@pytest.mark.parametrize("limit", ["staff_day_limit_minor", "customer_limit_minor"])
+def test_the_page_tells_what_a_limit_of_day_or_customer_leaves(
+    desk: Client, brand: Brand, case: Case, limit: str
+) -> None:
+    make_programme(brand, trigger="goodwill", reward_minor=2000, budget=10_000, **{limit: 3000})
+    desk.post(f"/desk/cases/{case.number}/goodwill", data={"goodwill-amount": "15", "goodwill-words": "Late"})
+
+    assert "€15 alone" in show(desk, case)
+
+
 @pytest.mark.parametrize("amount", ["", "0", "-5", "x", "1.005", "1e9", "NaN", "Infinity"])
 def test_an_amount_that_is_none_is_refused_at_its_field(desk: Client, brand: Brand, case: Case, amount: str) -> None:
     make_programme(brand, trigger="goodwill", reward_minor=2000, budget=10_000)
