@@ -19,6 +19,7 @@ from accounts.models import Staff
 from core import access, clock, formats, i18n, money
 from core.db import db
 from core.errors import NotFound, Refusal
+from core.events import staff_actor
 from customers.models import Brand, Customer, Interaction
 from feedback import (
     assignments,
@@ -112,7 +113,7 @@ def show(number: str) -> str:
 
 def _page(case: Case, acts: Acts, *, opened: str, now: datetime, since: Sequence[CaseEntry] = ()) -> str:
     """Render the case; `opened` is the act that stands open, `since` what came in while a reply was written."""
-    filters = asked_filters()
+    filters, me = asked_filters(), staff_actor(current_user.id)
     told = thread.thread_of(case, now=now)
     acts.reply.last_seen.data = str(told.last_entry_id)
     running = clocks.of(case.id)
@@ -159,6 +160,8 @@ def _page(case: Case, acts: Acts, *, opened: str, now: datetime, since: Sequence
         outcome_words=_outcome_words(case, now),
         card=card.card_of(case.customer, now=now) if case.customer else None,
         customer_href=public.case_url(case) if case.customer else "",
+        to_decide=current_user.may("goodwill.approve") and any(each.by != me for each in told.undecided),
+        asked_by_oneself=any(each.by == me for each in told.undecided),
         args=filters.args,
         now=now,
     )

@@ -26,6 +26,7 @@ from tests.factories import (
     make_interaction,
     make_programme,
     make_root_cause,
+    make_staff,
     make_touchpoint,
 )
 from tests.feedback.conftest import HOUR
@@ -278,6 +279,40 @@ def test_goodwill_above_the_limit_waits_for_a_second_person(desk: Client, brand:
     assert "waits for a second person" in told
     assert "€25 goodwill asked for" in later_on  # the case goes on saying it, once the toast is gone
     assert "by Ana. A second person must agree. “Late”" in later_on
+
+
+def test_who_asked_for_goodwill_is_not_told_to_decide_on_it(
+    client: Client, brand: Brand, case: Case, alice: Staff
+) -> None:
+    make_programme(brand, trigger="goodwill", reward_minor=2000, budget=10_000)
+    client.sign_in(alice)
+    client.post(f"/desk/cases/{case.number}/goodwill", data={"goodwill-amount": "90", "goodwill-words": "Late"})
+    asked = show(client, case)
+    client.sign_in(make_staff("lead"))
+
+    assert "Decide on it" not in asked
+    assert "It was you who asked, so somebody else agrees or declines." in asked
+    assert "Decide on it" in show(client, case)
+
+
+def test_the_stations_tell_every_time_in_the_same_form(desk: Client, case: Case, ana: Staff) -> None:
+    entries.log_call(case, reached=True, minutes=3, body=None, by=ana, now=clock.now())
+
+    times = re.findall(r"(Today at|Target: today at|Target: tomorrow at) \d\d:\d\d(, in time)?<", show(desk, case))
+
+    assert [when for when, _in_time in times[:2]] == ["Today at", "Today at"]
+    assert times[1] == ("Today at", ", in time")
+
+
+def test_what_was_done_to_resolve_it_is_told(desk: Client, case: Case) -> None:
+    cause = make_root_cause()
+
+    desk.post(
+        f"/desk/cases/{case.number}/resolve",
+        data={"resolve-cause": cause.public_id, "resolve-words": "Sent new poles."},
+    )
+
+    assert "“Sent new poles.”" in show(desk, case)
 
 
 @pytest.mark.parametrize("limit", ["staff_day_limit_minor", "customer_limit_minor"])
