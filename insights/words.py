@@ -128,7 +128,9 @@ def reworded(earlier: Figure, compare: Compare) -> str:
     if earlier.few or earlier.value is None:
         return _("%(when)s there were too few answers, and the wording has changed since.", when=when)
     value = say(earlier.metric, earlier.value)
-    return _("%(when)s %(value)s; the wording has changed since, so the two cannot be compared.", when=when, value=value)
+    return _(
+        "%(when)s %(value)s; the wording has changed since, so the two cannot be compared.", when=when, value=value
+    )
 
 
 def compared(figure: Figure, earlier: Figure, moved: Difference, compare: Compare) -> str:

@@ -32,6 +32,7 @@ from feedback import (
     letters,
     merging,
     outcome,
+    policies,
     promises,
     public,
     queues,
@@ -93,7 +94,10 @@ def acts_for(case: Case, *, filled: str, now: datetime) -> Acts:
         call=form(CallForm, "call").renew(),
         note=form(NoteForm, "note").renew(),
         promise=form(PromiseForm, "promise").offer(
-            now=now, zone=current_user.zone, staff=[(each.public_id, each.name) for each in staff]
+            now=now,
+            zone=current_user.zone,
+            staff=[(each.public_id, each.name) for each in staff],
+            calendar=policies.calendar(case.brand.calendar_id),
         ),
         goodwill=form(GoodwillForm, "goodwill").renew(),
         resolve=form(ResolveForm, "resolve").offer(causes),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from datetime import timedelta
+from datetime import datetime, timedelta
 from html import unescape
 
 import pytest
@@ -255,6 +255,16 @@ def test_a_promise_for_another_time_needs_day_and_time_to_come(desk: Client, cas
     assert 'value="2020-01-01"' in typed
     assert 'value="New poles"' in typed
     assert db.session.scalar(select(func.count()).select_from(Promise)) == 1
+
+
+def test_a_promise_is_offered_for_the_days_on_which_somebody_works(desk: Client, brand: Brand, case: Case) -> None:
+    brand.calendar.weekly = {"sat": [["10:00", "14:00"]]}
+    db.session.flush()
+
+    noons = re.findall(r'value="(\d{4}-\d\d-\d\dT12:00)"', show(desk, case))
+
+    assert len(noons) >= 2
+    assert {datetime.fromisoformat(noon).weekday() for noon in noons} == {5}
 
 
 def test_goodwill_is_given_once_within_the_limit(desk: Client, brand: Brand, case: Case) -> None:
