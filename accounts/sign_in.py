@@ -35,6 +35,7 @@ from flask_security import (
     user_failed_authn,
 )
 from flask_security.forms import TwoFactorVerifyCodeForm
+from flask_security.recovery_codes import MfRecoveryForm
 from flask_security.utils import check_and_get_token_status, validate_redirect_url
 from itsdangerous import BadData, URLSafeTimedSerializer
 from redis.exceptions import RedisError
@@ -89,6 +90,8 @@ def init_app(app: Flask) -> None:
         change_password_form=NewPasswordForm,
         two_factor_setup_form=SecondFactorForm,
         two_factor_rescue_form=RescueForm,
+        two_factor_verify_code_form=CodeForm,
+        mf_recovery_form=RecoveryForm,
         mail_util_cls=OutboxMail,
         totp_cls=Codes,
     )
@@ -279,6 +282,18 @@ class SecondFactorForm(TwoFactorSetupForm):
     setup = RadioField(choices=[SelectChoice("disable"), SelectChoice("authenticator")], validate_choice=False)
 
 
+class CodeForm(TwoFactorVerifyCodeForm):
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.code.label.text = _("Code from your app")
+
+
+class RecoveryForm(MfRecoveryForm):
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.code.label.text = _("Recovery code")
+
+
 class RescueForm(TwoFactorRescueForm):
     help_setup = RadioField(choices=[SelectChoice("help")])
 
@@ -304,7 +319,7 @@ def _let_a_code_be_typed_again(app: Flask, security: Security) -> None:
         key = security.totp_factory.fetch_setup_values(state["totp_secret"], current_user)
         return render_template(
             "accounts/second_factor.html",
-            two_factor_verify_code_form=TwoFactorVerifyCodeForm(formdata=None),
+            two_factor_verify_code_form=CodeForm(formdata=None),
             chosen_method="authenticator",
             changing=True,
             state_token=token,

@@ -312,6 +312,7 @@ def test_after_a_code_that_does_not_fit_the_same_key_takes_the_next(client: Clie
     wrong = client.post(action, data={"code": "000000"})
 
     assert "doesn’t fit" in wrong.text and key in wrong.text
+    assert "Code from your app" in page and "Code from your app" in wrong.text
     assert re.findall(r'action="(/tf-setup/[^"]+)"', wrong.text) == [action]
     with client.session_transaction() as session:
         secret = str(session["tf_totp_secret"])
