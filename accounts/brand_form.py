@@ -19,7 +19,7 @@ from accounts.forms import name_field, one_line, trimmed, zones
 from core.editing import EditForm
 from core.fields import MoneyField
 from core.i18n import LANGUAGES
-from core.money import currencies
+from core.money import in_use
 from customers import brands
 from customers.brands import COLOUR, BrandData
 from customers.models import Brand, Calendar
@@ -122,7 +122,7 @@ class BrandForm(EditForm):
         """Fill the choices; what the brand has stays on offer."""
         self.calendars = calendars
         self.calendar.choices = [SelectChoice(each.public_id, each.name) for each in calendars]
-        self.currency.choices = _currencies()
+        self.currency.choices = _currencies(brand)
         if brand is not None:
             self.contact_cost.currency = brand.currency
         surveys = dict(brands.main_surveys(brand))
@@ -178,6 +178,7 @@ def values_of(brand: Brand) -> dict[str, Any]:
     return values | {"calendar": brand.calendar.public_id, "main_survey": brand.main_survey_key or ""}
 
 
-def _currencies() -> list[SelectChoice]:
-    locale = get_locale() or "en"
-    return [SelectChoice(code, f"{code} · {get_currency_name(code, locale=locale)}") for code in currencies()]
+def _currencies(brand: Brand | None) -> list[SelectChoice]:
+    locale, kept = get_locale() or "en", {brand.currency} if brand else set()
+    codes = sorted({*in_use(), *kept})
+    return [SelectChoice(code, f"{code} · {get_currency_name(code, locale=locale)}") for code in codes]

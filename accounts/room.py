@@ -18,6 +18,7 @@ def init_app(app: Flask) -> None:
         app.register_blueprint(view.blueprint)
     limits.init_app(app, app.extensions["config"].redis_url)
     frame.add(Entry("settings.start", _l("Settings"), "store", "settings.see", 90))
+    frame.add_side("/settings", settings.sections)  # also pages that rooms below this one serve
     app.cli.add_command(commands.group)
 
 

@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 from typing import Any, Final
 
 import structlog
-from flask import Flask, abort, current_app, request, url_for
+from flask import Flask, abort, current_app, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 from flask_babel import gettext as _
 from flask_login import current_user
@@ -34,7 +34,9 @@ from flask_security import (
     user_authenticated,
     user_failed_authn,
 )
-from flask_security.utils import validate_redirect_url
+from flask_security.forms import TwoFactorVerifyCodeForm
+from flask_security.recovery_codes import MfRecoveryForm
+from flask_security.utils import check_and_get_token_status, validate_redirect_url
 from itsdangerous import BadData, URLSafeTimedSerializer
 from redis.exceptions import RedisError
 from sqlalchemy import func, select
@@ -88,6 +90,8 @@ def init_app(app: Flask) -> None:
         change_password_form=NewPasswordForm,
         two_factor_setup_form=SecondFactorForm,
         two_factor_rescue_form=RescueForm,
+        two_factor_verify_code_form=CodeForm,
+        mf_recovery_form=RecoveryForm,
         mail_util_cls=OutboxMail,
         totp_cls=Codes,
     )
@@ -95,6 +99,7 @@ def init_app(app: Flask) -> None:
     security.login_manager.request_loader(lambda _request: None)  # no tokens in headers or addresses
     _leave_public_pages_alone(app, security)
     app.view_functions["security.two_factor_rescue"] = no_rescue
+    _let_a_code_be_typed_again(app, security)
     for endpoint in PUBLIC:
         access.declare(f"security.{endpoint}", access.Rule(access.Kind.PUBLIC))
     for endpoint in SIGNED_IN:
@@ -277,6 +282,18 @@ class SecondFactorForm(TwoFactorSetupForm):
     setup = RadioField(choices=[SelectChoice("disable"), SelectChoice("authenticator")], validate_choice=False)
 
 
+class CodeForm(TwoFactorVerifyCodeForm):
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.code.label.text = _("Code from your app")
+
+
+class RecoveryForm(MfRecoveryForm):
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.code.label.text = _("Recovery code")
+
+
 class RescueForm(TwoFactorRescueForm):
     help_setup = RadioField(choices=[SelectChoice("help")])
 
@@ -284,6 +301,33 @@ class RescueForm(TwoFactorRescueForm):
 def no_rescue() -> ResponseReturnValue:
     """Stand in for the library's rescue by mail: a mailbox would undo the second factor. There are recovery codes."""
     abort(404)
+
+
+def _let_a_code_be_typed_again(app: Flask, security: Security) -> None:
+    """Show the same key once more after a code that did not fit; the library begins anew with another key to scan."""
+    validate = app.view_functions["security.two_factor_setup_validate"]
+
+    def validate_or_show(token: str) -> ResponseReturnValue:
+        answer: Any = validate(token=token)
+        if getattr(answer, "location", None) != url_for("security.two_factor_setup"):
+            return answer
+        expired, invalid, state = check_and_get_token_status(
+            token, "tf_setup", current_app.config["SECURITY_TWO_FACTOR_SETUP_WITHIN"]
+        )
+        if expired or invalid:
+            return answer
+        key = security.totp_factory.fetch_setup_values(state["totp_secret"], current_user)
+        return render_template(
+            "accounts/second_factor.html",
+            two_factor_verify_code_form=CodeForm(formdata=None),
+            chosen_method="authenticator",
+            changing=True,
+            state_token=token,
+            authr_qrcode=key["image"],
+            authr_key=key["key"],
+        )
+
+    app.view_functions["security.two_factor_setup_validate"] = validate_or_show
 
 
 class Codes(Totp):

@@ -52,6 +52,7 @@ class Frame:
 
 
 _entries: list[Entry] = []
+_sides: dict[str, Callable[[], list[Section]]] = {}
 
 
 def add(entry: Entry) -> None:
@@ -61,8 +62,13 @@ def add(entry: Entry) -> None:
         _entries.sort(key=lambda known: known.order)
 
 
+def add_side(path: str, sections: Callable[[], list[Section]]) -> None:
+    """Give every page below a path this side column, whichever room serves it; called as `add` is."""
+    _sides[path] = sections
+
+
 def build(*, side: list[Section] | None = None) -> Frame | None:
-    """Return the frame for who is signed in, or None; a page with a side column passes its sections."""
+    """Return the frame for who is signed in, or None; a page with a side column of its own passes its sections."""
     if not current_user or not current_user.is_authenticated:
         return None
     nav = [
@@ -76,7 +82,12 @@ def build(*, side: list[Section] | None = None) -> Frame | None:
         for entry in _entries
         if current_user.may(entry.permission)
     ]
-    return Frame(current_user, current_app.extensions["config"].organisation, nav, side or [])
+    sections = _side_here() if side is None else side
+    return Frame(current_user, current_app.extensions["config"].organisation, nav, sections)
+
+
+def _side_here() -> list[Section]:
+    return next((sections() for path, sections in _sides.items() if request.path.startswith(f"{path}/")), [])
 
 
 def _is_current(href: str) -> bool:

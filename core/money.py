@@ -11,6 +11,7 @@ from enum import StrEnum
 from typing import Final
 
 from babel import Locale
+from babel.core import get_global
 from babel.numbers import NumberFormatError, get_currency_symbol, list_currencies, parse_decimal
 
 LARGEST: Final = 2**63 - 1
@@ -110,9 +111,11 @@ class Money:
         return other.amount_minor
 
 
-def currencies() -> list[str]:
-    """Return the ISO 4217 codes that money can have, sorted."""
-    return sorted(_CURRENCIES)
+def in_use() -> list[str]:
+    """Return the ISO 4217 codes that are legal tender somewhere now, sorted."""
+    tender = get_global("territory_currencies").values()
+    now = {code for spans in tender for code, _start, end, is_tender in spans if is_tender and end is None}
+    return sorted(_CURRENCIES & now)
 
 
 def exponent(currency: str) -> int:

@@ -45,7 +45,7 @@ _ISO: Final = re.compile(r"\d{4}-\d\d-\d\d(?:$|[T ]\d)")
 
 @dataclass
 class Column:
-    """One column: samples of it, all its values if they are few, the date formats that all of its samples are in."""
+    """One column: samples of it, all its values if they are few, the date formats that its samples are in."""
 
     name: str
     samples: list[str] = field(default_factory=list)
@@ -106,8 +106,10 @@ def look(file: BinaryIO) -> Look:
 
 
 def fitting(samples: Sequence[str]) -> list[str]:
-    """Return the known formats in which all of these are dates."""
-    return [each for each in FORMATS if samples and all(_fits(sample, each) for sample in samples)]
+    """Return the known formats in which most of these are dates, and at least nine in ten: a row may hold a slip."""
+    fits = {each: sum(_fits(sample, each) for sample in samples) for each in FORMATS}
+    most = max(fits.values())
+    return [each for each, count in fits.items() if count == most] if most and 10 * most >= 9 * len(samples) else []
 
 
 class _Watched:

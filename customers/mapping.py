@@ -16,6 +16,8 @@ from decimal import Decimal
 from functools import lru_cache
 from typing import BinaryIO, Final, NamedTuple
 
+from babel.numbers import get_currency_symbol
+
 from core.money import BadAmount, Money, UnknownCurrency, exponent, from_decimal
 from core.working_time import local_moment
 from customers.mapping_format import (
@@ -373,12 +375,20 @@ def _whole(text: str) -> str:
 
 
 def _money(text: str, currency: str, *, minor: bool, mark: str) -> Money:
-    """Return the money in a column; a column is written by a program, so that no sign or space is looked for."""
+    """Return the money in a cell, which may have the sign of its currency at either end, as spreadsheets add it."""
     exponent(currency)
-    if not _AMOUNTS[mark].fullmatch(text) or len(text) > 30:
+    bare = text
+    for sign in _signs(currency):
+        bare = bare.removeprefix(sign).removesuffix(sign).strip()
+    if not _AMOUNTS[mark].fullmatch(bare) or len(bare) > 30:
         raise _Refused(f"{text!r} is not an amount with {mark!r} before its decimals.")
-    number = Decimal(text.replace("." if mark == "," else ",", "").replace(mark, "."))
+    number = Decimal(bare.replace("." if mark == "," else ",", "").replace(mark, "."))
     return from_decimal(number.scaleb(-exponent(currency)) if minor else number, currency)
+
+
+@lru_cache(maxsize=64)
+def _signs(currency: str) -> tuple[str, str]:
+    return currency, get_currency_symbol(currency, "en")
 
 
 @lru_cache(maxsize=8192)

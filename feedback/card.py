@@ -8,7 +8,6 @@ from datetime import datetime
 from typing import Any, Final
 
 from flask_babel import gettext as _
-from flask_babel import ngettext as _n
 from sqlalchemy import Select, func, select
 from sqlalchemy.orm import joinedload
 
@@ -138,7 +137,7 @@ def _facts(customer: Customer, staff: Staff) -> list[tuple[str, str]]:
     some = met_by(customer, staff).with_only_columns(Interaction.id).limit(COUNTED + 1).subquery()
     count = db.session.scalar(select(func.count()).select_from(some)) or 0
     shown = f"{COUNTED}+" if count > COUNTED else formats.digits(count)
-    facts = [(_("Interactions"), _n("%(count)s interaction", "%(count)s interactions", count, count=shown))]
+    facts = [(_("Interactions"), shown)]
     if customer.value_minor and customer.value_currency:
         facts.insert(0, (_("Lifetime value"), formats.money(customer.value_minor, customer.value_currency)))
     return facts

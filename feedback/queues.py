@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo
 
 from flask_babel import LazyString
 from flask_babel import lazy_gettext as _l
-from sqlalchemy import ColumnElement, Select, and_, func, literal, or_, select, true, tuple_
+from sqlalchemy import ColumnElement, Select, and_, exists, func, literal, or_, select, true, tuple_
 from sqlalchemy.orm import aliased, contains_eager
 
 from accounts import visibility
@@ -270,6 +270,17 @@ def save_view(name: str, filters: Filters, *, by: Staff, shared: bool) -> SavedV
     db.session.add(view)
     db.session.flush()
     return view
+
+
+def rename_view(view: SavedView, name: str, *, shared: bool) -> bool:
+    """Give a saved view another name, shared or not; False if its owner has another one of that name."""
+    taken = exists().where(
+        SavedView.staff_id == view.staff_id, SavedView.name == name, SavedView.public_id != view.public_id
+    )
+    if db.session.scalar(select(taken)):
+        return False
+    view.name, view.shared = name, shared
+    return True
 
 
 def _capped(query: Select[Any]) -> Any:

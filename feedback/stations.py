@@ -48,7 +48,7 @@ def _heard(case: Case, now: datetime) -> Station:
         said = _("Survey, score %(score)s", score=formats.digits(case.score if case.score is not None else "–"))
         if place:
             said = _("Survey about %(touchpoint)s, score %(score)s", touchpoint=place, score=formats.digits(case.score))
-    return Station(_("Heard"), "done", formats.moment(case.opened_at, now), said)
+    return Station(_("Heard"), "done", _moment(case.opened_at, now), said)
 
 
 def _contacted(case: Case, clocks: Sequence[CaseClock], now: datetime) -> Station:
@@ -56,7 +56,7 @@ def _contacted(case: Case, clocks: Sequence[CaseClock], now: datetime) -> Statio
     target = _("Target: %(time)s", time=formats.moment(clock.due_at, now)) if clock else ""
     if case.first_contact_at is not None:
         late = clock is not None and case.first_contact_at > clock.due_at
-        at = rows.near(case.first_contact_at, now)
+        at = _moment(case.first_contact_at, now)
         words = _("%(time)s, late", time=at) if late else _("%(time)s, in time", time=at)
         return Station(_("Contacted"), "done", words if clock else at, target, "ember" if late else "fern")
     if not case.is_open:
@@ -67,11 +67,11 @@ def _contacted(case: Case, clocks: Sequence[CaseClock], now: datetime) -> Statio
 def _put_right(case: Case, clocks: Sequence[CaseClock], following: rows.Next, now: datetime) -> Station:
     if case.resolved_at is not None:
         said = _("The customer says so") if case.fixed_at else ""
-        return Station(_("Put right"), "done", formats.moment(case.resolved_at, now), said, "fern")
+        return Station(_("Put right"), "done", _moment(case.resolved_at, now), said, "fern")
     state = "now" if case.first_contact_at else ""
     if case.next_act in ("promise", "broken_promise"):
         due = rows.deadline(case, since=following.since, now=now)
-        words = _("%(promise)s by %(time)s", promise=following.words, time=rows.near(case.due_at, now))
+        words = _("%(promise)s by %(time)s", promise=following.words, time=formats.by_when(case.due_at, now))
         return Station(_("Put right"), state, clock=(due.state, due.words, due.share), detail=words)
     clock = _newest(clocks, ClockKind.RESOLUTION)
     if clock is not None and clock.is_paused:
@@ -84,7 +84,7 @@ def _won_back(case: Case, check: OutcomeCheck | None, now: datetime) -> Station:
     if case.won_back_at is not None:
         score = check.score if check and check.score is not None else None
         detail = _("Score %(score)s now", score=formats.digits(score)) if score is not None else ""
-        return Station(name, "won", formats.moment(case.won_back_at, now), detail, "seam")
+        return Station(name, "won", _moment(case.won_back_at, now), detail, "seam")
     if check is None or check.state == OutcomeState.CANCELLED:
         return Station(name, "", _("The customer decides"))
     if check.state == OutcomeState.ASKED:
@@ -94,6 +94,12 @@ def _won_back(case: Case, check: OutcomeCheck | None, now: datetime) -> Station:
     if check.state == OutcomeState.ANSWERED:
         return Station(name, "", _("Not won back"), _("Score %(score)s", score=formats.digits(check.score)), "ember")
     return Station(name, "now", _("Ask again %(time)s", time=formats.moment(check.due_at, now)))
+
+
+def _moment(at: datetime, now: datetime) -> str:
+    """Return a moment that stands by itself: "Today at 11:31", "Wed 12 Nov, 18:20"."""
+    words = formats.moment(at, now)
+    return words[:1].upper() + words[1:]
 
 
 def _newest(clocks: Sequence[CaseClock], kind: ClockKind) -> CaseClock | None:

@@ -17,7 +17,7 @@ from core.db import db
 from core.events import Event
 from feedback import entries, promises, rows
 from feedback.actors import staff_id_of
-from feedback.models import Case, CaseEntry, EntryKind, Promise, RootCause
+from feedback.models import Case, CaseEntry, EntryKind, Promise, Resolution, RootCause
 from feedback.several import REASONS
 from incentives.models import Reward, RewardState
 from notifications.models import Message
@@ -54,6 +54,7 @@ class Said:
     kind: str = ""
     tone: str = ""
     trouble: str = ""  # why a reply did not reach the customer
+    waits: bool = False  # a reply that is about to be sent
     order: int = 2
     shape: str = "said"
 
@@ -99,6 +100,7 @@ class Known:
     rewards: Mapping[int, Reward]
     messages: Mapping[int, Message]
     anew: Mapping[int, Event]  # by the promise that was agreed anew
+    done: Mapping[datetime, str]  # what was done to resolve it, by when
 
 
 @dataclass(frozen=True)
@@ -110,7 +112,7 @@ class Thread:
 
 
 def thread_of(case: Case, *, now: datetime) -> Thread:
-    """Return a case's thread by days; seven statements at most, whatever its length (the last 500 events)."""
+    """Return a case's thread by days; eight statements at most, whatever its length (the last 500 events)."""
     said, promised, events = entries.of(case.id), promises.of(case.id), _events(case.id)
     known = _known(case, said, promised, events)
     items: list[Item] = [
@@ -145,7 +147,13 @@ def _known(case: Case, said: Sequence[CaseEntry], promised: Sequence[Promise], e
         rewards={reward.id: reward for reward in db.session.scalars(_rewards(case))},
         messages=_by_id(Message, {entry.message_id for entry in said}),
         anew={event.data["promise"]: event for event in events if event.kind == "promise.renegotiated"},
+        done=_done(case) if any(event.kind == "case.resolved" for event in events) else {},
     )
+
+
+def _done(case: Case) -> dict[datetime, str]:
+    written = select(Resolution.at, Resolution.words).where(Resolution.case_id == case.id, Resolution.words != "")
+    return {row.at: row.words for row in db.session.execute(written)}
 
 
 def _rewards(case: Case) -> Any:
@@ -183,7 +191,7 @@ def _said(entry: CaseEntry, case: Case, known: Known) -> Said:
     if entry.kind == EntryKind.REPLY:
         message = known.messages.get(entry.message_id or 0)
         who = _("%(name)s wrote to %(customer)s", name=name, customer=customer)
-        return Said(entry.at, "mail", who, _("by e-mail"), entry, trouble=_trouble(message))
+        return Said(entry.at, "mail", who, _("by e-mail"), entry, trouble=_trouble(message), waits=_waits(message))
     return Said(entry.at, "form", _("%(name)s noted", name=name), _("for the team only"), entry, kind="note")
 
 
@@ -204,8 +212,11 @@ def _trouble(message: Message | None) -> str:
         "dropped": _("This reply was not delivered: the mail provider refused the address."),
         "failed": _("This reply was not sent. An administrator can see why."),
         "uncertain": _("We don’t know yet whether this reply went out."),
-        "created": _("This reply waits to be sent."),
     }.get(str(message.state), "")
+
+
+def _waits(message: Message | None) -> bool:
+    return message is not None and message.state == "created"
 
 
 def _promised(promise: Promise, case: Case, known: Known, now: datetime) -> Promised:
@@ -279,12 +290,9 @@ def _assigned(event: Event, who: str, known: Known) -> Telling:
 
 
 def _resolved(event: Event, who: str, known: Known) -> Telling:
-    cause = known.causes.get(event.data.get("cause") or 0)
-    return (
-        "check",
-        "fern",
-        (_("Resolved"), _("by %(name)s. Root cause: %(cause)s.", name=who, cause=cause.name if cause else "–")),
-    )
+    cause, done = known.causes.get(event.data.get("cause") or 0), known.done.get(event.at)
+    words = _("by %(name)s. Root cause: %(cause)s.", name=who, cause=cause.name if cause else "–")
+    return "check", "fern", (_("Resolved"), f"{words} {_('“%(words)s”', words=done)}" if done else words)
 
 
 def _reopened(event: Event, who: str, known: Known) -> Telling:

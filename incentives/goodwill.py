@@ -168,7 +168,7 @@ def _check(programme: Programme, customer: Customer | None, *, amount: int, word
 
 
 def _room(programme: Programme, customer: Customer | None, *, by: Staff, now: datetime) -> int:
-    """Return the most, in minor units, that `by` may give this customer alone now."""
+    """Return the most, in minor units, that `by` may give this customer alone now; sums come as Decimal."""
     own_limit = programme.reward_minor if by.goodwill_limit_minor is None else by.goodwill_limit_minor
     given_alone = (
         Reward.by == events.staff_actor(by.id),
@@ -181,9 +181,9 @@ def _room(programme: Programme, customer: Customer | None, *, by: Staff, now: da
     ).one()
     limits = [own_limit]
     if programme.staff_day_limit_minor is not None:
-        limits.append(programme.staff_day_limit_minor - today)
+        limits.append(programme.staff_day_limit_minor - int(today))
     if programme.customer_limit_minor is not None:
-        limits.append(programme.customer_limit_minor - this_year)
+        limits.append(programme.customer_limit_minor - int(this_year))
     return min(limits)
 
 

@@ -11,11 +11,19 @@ from incentives.models import Fulfilment, Programme, Reward, Trigger
 
 
 def described(programme: Programme, *, amount_minor: int | None = None) -> str:
-    """Return "a €5 voucher" in the language spoken now; `amount_minor` when it is not the programme's own."""
+    """Return "a €5 voucher", for a sentence; `amount_minor` when it is not the programme's own."""
     amount = formats.money(amount_minor or programme.reward_minor, programme.currency)
     if programme.fulfilment == Fulfilment.MANUAL:
         return _("a %(amount)s credit", amount=amount)
     return _("a %(amount)s voucher", amount=amount)
+
+
+def named(programme: Programme, *, amount_minor: int) -> str:
+    """Return "€5 voucher", to stand by itself: above a code, or in a subject."""
+    amount = formats.money(amount_minor, programme.currency)
+    if programme.fulfilment == Fulfilment.MANUAL:
+        return _("%(amount)s credit", amount=amount)
+    return _("%(amount)s voucher", amount=amount)
 
 
 def terms(programme: Programme, language: str) -> str:
@@ -28,7 +36,7 @@ def letter(reward: Reward, language: str) -> dict[str, str]:
     """Return the values of the message of kind `reward`; call it inside `i18n.use_language(language, zone=…)`."""
     programme = reward.programme
     values = {
-        "reward": described(programme, amount_minor=reward.amount_minor),
+        "reward": named(programme, amount_minor=reward.amount_minor),
         "code": reward.code or "",
         "conditions": terms(programme, language),
         "valid_until": formats.day(reward.usable_until, "full") if reward.usable_until and reward.code else "",

@@ -71,7 +71,8 @@ SLOTS: Final[dict[Kind, tuple[Slot, ...]]] = {
         _slot(
             "occurred_at",
             _l("When"),
-            "occurredat occurred purchasetimestamp purchasedat placedat orderdate placed createdat timestamp date time",
+            "occurredat occurred purchasetimestamp purchasedat placedat orderdate placed createdat timestamp when date "
+            "time",
             _MOMENT,
             needed=True,
         ),

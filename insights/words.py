@@ -130,12 +130,14 @@ def too_few(n: int) -> str:
 
 
 def reworded(earlier: Figure, compare: Compare) -> str:
-    """Return what the score of a period was that asked in other words."""
+    """Return what the score of a period was since whose begin the wording has changed."""
     when = _("Last year") if compare is Compare.YEAR else _("Before")
     if earlier.few or earlier.value is None:
-        return _("%(when)s the question was another, and there were too few answers.", when=when)
+        return _("%(when)s there were too few answers, and the wording has changed since.", when=when)
     value = say(earlier.metric, earlier.value)
-    return _("%(when)s %(value)s, asked in other words: the two cannot be compared.", when=when, value=value)
+    return _(
+        "%(when)s %(value)s; the wording has changed since, so the two cannot be compared.", when=when, value=value
+    )
 
 
 def compared(figure: Figure, earlier: Figure, moved: Difference, compare: Compare) -> str:

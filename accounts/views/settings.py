@@ -47,8 +47,13 @@ GROUPS = (
 
 def frame() -> Frame | None:
     """Return the frame with the settings in its side column."""
-    sections = [Section(heading, [_link(*page) for page in pages if _may_see(page[0])]) for heading, pages in GROUPS]
-    return build(side=[section for section in sections if section.items])
+    return build(side=sections())
+
+
+def sections() -> list[Section]:
+    """Return the pages of settings that this person may see."""
+    every = [Section(heading, [_link(*page) for page in pages if _may_see(page[0])]) for heading, pages in GROUPS]
+    return [section for section in every if section.items]
 
 
 def _link(endpoint: str, label: LazyString) -> Link:

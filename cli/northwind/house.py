@@ -224,7 +224,7 @@ def _programmes(brand: Brand, begun: datetime, now: datetime) -> tuple[Programme
         customer_limit_minor=10000,
         staff_day_limit_minor=25000,
         terms={
-            "en": "No minimum order, no end date.",
+            "en": "No minimum order.",
             "de": "Ohne Mindestbestellwert.",
             "ar": "بلا حد أدنى للطلب.",
         },

@@ -156,8 +156,11 @@ class ComplaintForm(Form):
             self.typed_email = contacts.written_email(typed)
             if self.typed_email is None:
                 self.email.errors = [_("The address is not complete. It looks like hanna@example.com")]
-        elif self.via.data == "email":
-            self.email.errors = [_("We need your e-mail address for that, for example hanna@example.com")]
+        elif self.via.data == "email" and (self.known is None or not self.known.email):
+            self.email.errors = [self._no_email()]
+
+    def _no_email(self) -> str:
+        return _("We need your e-mail address for that, for example hanna@example.com")
 
 
 def _in_ascii(typed: str) -> str:

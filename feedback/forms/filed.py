@@ -28,6 +28,9 @@ class FiledForm(ComplaintForm, FlaskForm):
     category = SelectField(_l("What it is about"))
     language = SelectField(_l("Language"))
 
+    def _no_email(self) -> str:
+        return _("We need their e-mail address for that, for example hanna@example.com")
+
     def offer(self, **choices: list[tuple[str, str]]) -> FiledForm:
         """Set the choices of brand, category and language."""
         for name, values in choices.items():

@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterable
 from datetime import datetime, time, timedelta
 from decimal import Decimal
+from itertools import islice
 from typing import Any
 
 from flask_babel import gettext as _
@@ -28,10 +29,12 @@ from wtforms.validators import DataRequired, InputRequired, Length, NumberRange,
 
 from core import formats
 from core.db import new_public_id
+from core.working_time import Calendar
 from feedback.promises import WHY_ANEW, Appointment
 from feedback.several import REASONS
 
 LONGEST = 10_000
+DAYS_AHEAD = 30  # in which a time is looked for
 _KEY = re.compile(r"[A-Za-z0-9_-]{22}")
 
 
@@ -107,8 +110,8 @@ class WhenForm(ActForm):
     on = DateField(_l("Day"), validators=[Optional()])
     at = TimeField(_l("Time"), validators=[Optional()])
 
-    def offer_times(self, *, now: datetime, zone: str) -> None:
-        self.by.choices = choices_of([*_times(now), ("other", _("Other…"))])
+    def offer_times(self, *, now: datetime, zone: str, calendar: Calendar | None = None) -> None:
+        self.by.choices = choices_of([*_times(now, calendar), ("other", _("Other…"))])
         self.zone = zone
         self.renew()
 
@@ -140,10 +143,12 @@ class PromiseForm(WhenForm):
         _l("Tell the customer now by e-mail"), description=_l("They see it on their case page either way.")
     )
 
-    def offer(self, *, now: datetime, zone: str, staff: list[tuple[str, str]]) -> PromiseForm:
-        """Offer times that are still to come in this zone, and who can keep it."""
+    def offer(
+        self, *, now: datetime, zone: str, staff: list[tuple[str, str]], calendar: Calendar | None = None
+    ) -> PromiseForm:
+        """Offer times that are still to come in this zone, on days with working time, and who can keep it."""
         self.keeper.choices = choices_of([("", _("The team")), *staff])
-        self.offer_times(now=now, zone=zone)
+        self.offer_times(now=now, zone=zone, calendar=calendar)
         return self
 
 
@@ -155,17 +160,23 @@ class AnotherTimeForm(PromiseForm):
     )
 
 
-def _times(now: datetime) -> list[tuple[str, str]]:
-    """Return up to three good times in the reader's zone: later today, tomorrow, the first working day after."""
+def _times(now: datetime, calendar: Calendar | None) -> list[tuple[str, str]]:
+    """Return three good times in the reader's zone: later today, then noon of the next days somebody works.
+
+    Without a calendar, as for the cases of several brands, those are Monday to Friday.
+    """
     here = formats.local(now)
     today = here.replace(hour=17, minute=0, second=0, microsecond=0)
     days = [today] if here + timedelta(hours=1) < today else []
-    day = here
-    while len(days) < 3:
-        day += timedelta(days=1)
-        if day.weekday() < 5:
-            days.append(datetime.combine(day.date(), time(12, 0), day.tzinfo))
+    noons = (datetime.combine(here.date() + timedelta(days=n), time(12, 0), here.tzinfo) for n in range(1, DAYS_AHEAD))
+    days += islice((noon for noon in noons if _is_worked(noon, calendar)), 3 - len(days))
     return [(f"{each:%Y-%m-%dT%H:%M}", _named(each, here)) for each in days]
+
+
+def _is_worked(noon: datetime, calendar: Calendar | None) -> bool:
+    if calendar is None:
+        return noon.weekday() < 5
+    return any(calendar.intervals(noon - timedelta(hours=12), noon + timedelta(hours=12)))
 
 
 def _named(at: datetime, here: datetime) -> str:

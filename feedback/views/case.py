@@ -19,6 +19,7 @@ from accounts.models import Staff
 from core import access, clock, formats, i18n, money
 from core.db import db
 from core.errors import NotFound, Refusal
+from core.events import staff_actor
 from customers.models import Brand, Customer, Interaction
 from feedback import (
     assignments,
@@ -31,6 +32,7 @@ from feedback import (
     letters,
     merging,
     outcome,
+    policies,
     problems,
     promises,
     public,
@@ -93,7 +95,10 @@ def acts_for(case: Case, *, filled: str, now: datetime) -> Acts:
         call=form(CallForm, "call").renew(),
         note=form(NoteForm, "note").renew(),
         promise=form(PromiseForm, "promise").offer(
-            now=now, zone=current_user.zone, staff=[(each.public_id, each.name) for each in staff]
+            now=now,
+            zone=current_user.zone,
+            staff=[(each.public_id, each.name) for each in staff],
+            calendar=policies.calendar(case.brand.calendar_id),
         ),
         goodwill=form(GoodwillForm, "goodwill").renew(),
         resolve=form(ResolveForm, "resolve").offer(causes),
@@ -113,7 +118,7 @@ def show(number: str) -> str:
 
 def _page(case: Case, acts: Acts, *, opened: str, now: datetime, since: Sequence[CaseEntry] = ()) -> str:
     """Render the case; `opened` is the act that stands open, `since` what came in while a reply was written."""
-    filters = asked_filters()
+    filters, me = asked_filters(), staff_actor(current_user.id)
     told = thread.thread_of(case, now=now)
     acts.reply.last_seen.data = str(told.last_entry_id)
     running = clocks.of(case.id)
@@ -161,6 +166,8 @@ def _page(case: Case, acts: Acts, *, opened: str, now: datetime, since: Sequence
         outcome_words=_outcome_words(case, now),
         card=card.card_of(case.customer, staff=current_user, now=now) if case.customer else None,
         customer_href=public.case_url(case) if case.customer else "",
+        to_decide=current_user.may("goodwill.approve") and any(each.by != me for each in told.undecided),
+        asked_by_oneself=any(each.by == me for each in told.undecided),
         args=filters.args,
         now=now,
     )

@@ -42,6 +42,7 @@ def show() -> str:
     g.open_cases = counted.queues["all"].shown
     page = queues.page(current_user, filters, after=Place.read(request.args.get("after")), now=now)
     listed = rows.rows_of(page.cases, href=lambda case: case_address(case, filters), now=now)
+    own_view = next((each for each in views if each.staff_id == current_user.id and _is_shown(each, filters)), None)
     touchpoints = cases.touchpoints_of(visibility.brand_of(current_user))
     tiers, languages = queues.choices(current_user)
     return render_template(
@@ -62,7 +63,8 @@ def show() -> str:
         next_href=url_for("desk.show", **filters.args, after=str(page.after)) if page.after else "",
         first_href=url_for("desk.show", **filters.args) if request.args.get("after") else "",
         clear_href=url_for("desk.show", **Filters(queue=filters.queue, group=filters.group, team=filters.team).args),
-        view_form=ViewForm(formdata=None),
+        own_view=own_view,
+        view_form=ViewForm(formdata=None, obj=own_view),
         now=now,
     )
 
@@ -82,18 +84,42 @@ def save_view() -> Response:
     return redirect(url_for("desk.show", **filters.args))
 
 
+@blueprint.post("/desk/views/<public_id>")
+@access.needs("desk.see")
+def change_view(public_id: str) -> Response:
+    """Give one of one's own saved views another name, or share it or not."""
+    view, form = _own_view(public_id), ViewForm()
+    address = url_for("desk.show", **Filters.read(view.query).args, view=view.public_id)
+    if not form.validate():
+        flash(first_problem(form), "error")
+    elif queues.rename_view(view, form.name.data, shared=form.shared.data and current_user.may("cases.see_all")):
+        db.session.commit()
+        flash(_("Saved."), "success")
+    else:
+        flash(_("Another of your views has this name already."), "error")
+    return redirect(address)
+
+
 @blueprint.post("/desk/views/<public_id>/delete")
 @access.needs("desk.see")
 def delete_view(public_id: str) -> Response:
     """Forget one of one's own saved views."""
+    db.session.delete(_own_view(public_id))
+    db.session.commit()
+    flash(_("The view is gone; its cases are where they were."), "success")
+    return redirect(url_for("desk.show"))
+
+
+def _own_view(public_id: str) -> SavedView:
     own = select(SavedView).where(SavedView.public_id == public_id, SavedView.staff_id == current_user.id)
     view = db.session.scalar(own)
     if view is None:
         raise NotFound
-    db.session.delete(view)
-    db.session.commit()
-    flash(_("The view is gone; its cases are where they were."), "success")
-    return redirect(url_for("desk.show"))
+    return view
+
+
+def _is_shown(view: SavedView, filters: Filters) -> bool:
+    return Filters.read(view.query) == filters
 
 
 def asked_filters() -> Filters:
@@ -128,9 +154,13 @@ def side_of(filters: Filters, counted: Counts, views: list[SavedView], teams: Se
         )
         for team in teams
     ]
-    own = Filters(owner="me"), Filters(owner="none")
+    own, named = (Filters(owner="me"), Filters(owner="none")), any(_is_shown(view, filters) for view in views)
     in_views = [
-        Link(href=url_for("desk.show", **each.args), label=label, current=replace(filters, group="due") == each)
+        Link(
+            href=url_for("desk.show", **each.args),
+            label=label,
+            current=replace(filters, group="due") == each and not named,
+        )
         for each, label in zip(own, (_("Mine"), _("Nobody’s yet")), strict=True)
     ]
     in_views += [
@@ -138,7 +168,7 @@ def side_of(filters: Filters, counted: Counts, views: list[SavedView], teams: Se
             href=url_for("desk.show", **Filters.read(view.query).args, view=view.public_id),
             label=view.name,
             count=counted.views[view.public_id].shown,
-            current=Filters.read(view.query) == filters,
+            current=_is_shown(view, filters),
         )
         for view in views
     ]
@@ -146,7 +176,7 @@ def side_of(filters: Filters, counted: Counts, views: list[SavedView], teams: Se
 
 
 def _title(filters: Filters, views: list[SavedView], teams: Sequence[Team]) -> str:
-    named = next((view.name for view in views if Filters.read(view.query) == filters), None)
+    named = next((view.name for view in views if _is_shown(view, filters)), None)
     if named:
         return named
     if filters.owner == "me" and filters.queue == "all":

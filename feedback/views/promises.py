@@ -12,7 +12,7 @@ from accounts.models import Staff
 from core import access, clock, formats
 from core.db import db
 from core.errors import Refusal
-from feedback import assignments, cases, entries, letters, promises, rows
+from feedback import assignments, cases, entries, letters, policies, promises, rows
 from feedback.forms.staff import AnotherTimeForm
 from feedback.models import Case, Promise
 from feedback.promises import PromiseEnded
@@ -74,7 +74,12 @@ def _form(case: Case, promise: Promise, now: datetime, *, is_new: bool = False) 
     """Return the form; a contact keeps its words, which each language says in its own way."""
     staff = assignments.candidates(case.brand_id)
     form = AnotherTimeForm(formdata=None) if is_new else AnotherTimeForm()
-    form.offer(now=now, zone=current_user.zone, staff=[(each.public_id, each.name) for each in staff])
+    form.offer(
+        now=now,
+        zone=current_user.zone,
+        staff=[(each.public_id, each.name) for each in staff],
+        calendar=policies.calendar(case.brand.calendar_id),
+    )
     if is_new:
         form.words.data = promise.words
         form.keeper.data = promise.keeper.public_id if promise.keeper in staff else ""

@@ -51,7 +51,9 @@ STATES = {
 BESIDE = {
     "cases": _l("cases, off the desk"),
     "reopened": _l("of them open again, because the customer disputed how they ended"),
-    "without their interaction": _l("name an interaction that is not here: import interactions first"),
+    "without their interaction": _l(
+        "name an interaction that was not found: import interactions first, and say at which touchpoint"
+    ),
 }
 
 

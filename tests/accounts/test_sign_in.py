@@ -303,6 +303,22 @@ def test_with_a_second_factor_the_password_alone_opens_nothing(app: Flask, clien
     assert "staff.second_factor_set" in kinds()
 
 
+def test_after_a_code_that_does_not_fit_the_same_key_takes_the_next(client: Client) -> None:
+    ana = make_staff()
+    sign_in(client, ana.email)
+    page = client.post("/tf-setup", data={"setup": "authenticator"}).text
+    action, key = re.findall(r'action="(/tf-setup/[^"]+)"', page)[0], re.findall(r"<code>([^<]+)</code>", page)[0]
+
+    wrong = client.post(action, data={"code": "000000"})
+
+    assert "doesn’t fit" in wrong.text and key in wrong.text
+    assert "Code from your app" in page and "Code from your app" in wrong.text
+    assert re.findall(r'action="(/tf-setup/[^"]+)"', wrong.text) == [action]
+    with client.session_transaction() as session:
+        secret = str(session["tf_totp_secret"])
+    assert location(client.post(action, data={"code": code_of(secret)})) == "/profile"
+
+
 def test_a_code_is_taken_once(app: Flask, client: Client) -> None:
     ana = make_staff()
     sign_in(client, ana.email)

@@ -16,6 +16,7 @@ from core.money import (
     exponent,
     format_money,
     from_decimal,
+    in_use,
     parse_amount,
 )
 
@@ -41,6 +42,13 @@ def test_what_is_no_currency_is_refused(code: object) -> None:
 def test_money_is_counted_in_whole_minor_units(amount: object) -> None:
     with pytest.raises(TypeError):
         Money(amount, "EUR")  # type: ignore[arg-type]
+
+
+def test_what_is_offered_is_money_that_is_in_use() -> None:
+    offered = in_use()
+
+    assert {"EUR", "USD", "JPY", "BRL", "XOF", "HUF"} <= set(offered)
+    assert not {"DEM", "XEU", "ADP", "XAU", "CLF", "CNH"} & set(offered)
 
 
 def test_sums_and_comparisons_stay_in_one_currency() -> None:

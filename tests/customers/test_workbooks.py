@@ -110,6 +110,14 @@ def test_the_formats_of_dates_are_those_in_which_all_of_them_are() -> None:
     assert looks.Look.of(found.kept()) == found
 
 
+def test_a_slip_among_many_dates_hides_their_format_from_nobody() -> None:
+    days = [f"2026-01-{day:02} 10:15" for day in range(1, 21)]
+
+    assert looks.fitting([*days, "31.31.2026"]) == ["iso"]
+    assert looks.fitting([*days[:3], "31.31.2026"]) == []
+    assert looks.fitting([]) == []
+
+
 NAMES = st.text(st.characters(codec="utf-8", exclude_categories=("Cs",)), min_size=1, max_size=12)
 SCALARS = st.one_of(NAMES, st.integers(-9999, 9999), st.booleans())
 TABLES = st.recursive(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from datetime import timedelta
+from datetime import datetime, timedelta
 from html import unescape
 
 import pytest
@@ -64,10 +64,10 @@ def test_a_team_of_one_brand_reads_of_its_own_brand_beside_the_case(client: Clie
         client.sign_in(make_staff("agent", team=team))
         pages[name] = show(client, case)
 
-    assert "R-OWN" in pages["own"] and "2 interactions" in pages["own"]
+    assert "R-OWN" in pages["own"] and "<dt>Interactions</dt><dd>2</dd>" in pages["own"]
     assert "R-OTHER" not in pages["own"] and "Their shop" not in pages["own"]
     assert re.search(r"Scores over time: 3 on [^,]+ and 4 on", pages["own"])
-    assert "R-OTHER" in pages["every"] and "3 interactions" in pages["every"]
+    assert "R-OTHER" in pages["every"] and "<dt>Interactions</dt><dd>3</dd>" in pages["every"]
 
 
 def test_the_page_tells_the_case(desk: Client, case: Case, ana: Staff) -> None:
@@ -278,6 +278,16 @@ def test_a_promise_for_another_time_needs_day_and_time_to_come(desk: Client, cas
     assert db.session.scalar(select(func.count()).select_from(Promise)) == 1
 
 
+def test_a_promise_is_offered_for_the_days_on_which_somebody_works(desk: Client, brand: Brand, case: Case) -> None:
+    brand.calendar.weekly = {"sat": [["10:00", "14:00"]]}
+    db.session.flush()
+
+    noons = re.findall(r'value="(\d{4}-\d\d-\d\dT12:00)"', show(desk, case))
+
+    assert len(noons) >= 2
+    assert {datetime.fromisoformat(noon).weekday() for noon in noons} == {5}
+
+
 def test_goodwill_is_given_once_within_the_limit(desk: Client, brand: Brand, case: Case) -> None:
     make_programme(brand, trigger="goodwill", reward_minor=2000, budget=10_000)
     data = {"goodwill-amount": "12.50", "goodwill-words": "Four days late", "goodwill-form_key": "g" * 22}
@@ -300,6 +310,50 @@ def test_goodwill_above_the_limit_waits_for_a_second_person(desk: Client, brand:
     assert "waits for a second person" in told
     assert "€25 goodwill asked for" in later_on  # the case goes on saying it, once the toast is gone
     assert "by Ana. A second person must agree. “Late”" in later_on
+
+
+def test_who_asked_for_goodwill_is_not_told_to_decide_on_it(
+    client: Client, brand: Brand, case: Case, alice: Staff
+) -> None:
+    make_programme(brand, trigger="goodwill", reward_minor=2000, budget=10_000)
+    client.sign_in(alice)
+    client.post(f"/desk/cases/{case.number}/goodwill", data={"goodwill-amount": "90", "goodwill-words": "Late"})
+    asked = show(client, case)
+    client.sign_in(make_staff("lead"))
+
+    assert "Decide on it" not in asked
+    assert "It was you who asked, so somebody else agrees or declines." in asked
+    assert "Decide on it" in show(client, case)
+
+
+def test_the_stations_tell_every_time_in_the_same_form(desk: Client, case: Case, ana: Staff) -> None:
+    entries.log_call(case, reached=True, minutes=3, body=None, by=ana, now=clock.now())
+
+    times = re.findall(r"(Today at|Target: today at|Target: tomorrow at) \d\d:\d\d(, in time)?<", show(desk, case))
+
+    assert [when for when, _in_time in times[:2]] == ["Today at", "Today at"]
+    assert times[1] == ("Today at", ", in time")
+
+
+def test_what_was_done_to_resolve_it_is_told(desk: Client, case: Case) -> None:
+    cause = make_root_cause()
+
+    desk.post(
+        f"/desk/cases/{case.number}/resolve",
+        data={"resolve-cause": cause.public_id, "resolve-words": "Sent new poles."},
+    )
+
+    assert "“Sent new poles.”" in show(desk, case)
+
+
+@pytest.mark.parametrize("limit", ["staff_day_limit_minor", "customer_limit_minor"])
+def test_the_page_tells_what_a_limit_of_day_or_customer_leaves(
+    desk: Client, brand: Brand, case: Case, limit: str
+) -> None:
+    make_programme(brand, trigger="goodwill", reward_minor=2000, budget=10_000, **{limit: 3000})
+    desk.post(f"/desk/cases/{case.number}/goodwill", data={"goodwill-amount": "15", "goodwill-words": "Late"})
+
+    assert "€15 alone" in show(desk, case)
 
 
 @pytest.mark.parametrize("amount", ["", "0", "-5", "x", "1.005", "1e9", "NaN", "Infinity"])

@@ -94,6 +94,17 @@ def test_an_agent_files_for_a_customer_who_is_answered_at_once(desk: Client, bra
     assert (sent.kind, sent.to_address) == ("complaint_acknowledged", "hanna@posteo.example")
 
 
+def test_a_customer_on_record_is_answered_at_the_address_that_is_known(desk: Client, brand: Brand) -> None:
+    make_customer(email="hanna@posteo.example")
+
+    refused = desk.post(PATH, data=typed(brand, via="email", tel=""))
+    taken = desk.post(PATH, data=typed(brand, via="email", tel="", customer="hanna@posteo.example"))
+
+    assert "We need their e-mail address for that" in text_of(refused)
+    assert 'name="category" value=""' in text_of(refused)  # there is none to choose
+    assert taken.status_code == 302
+
+
 def test_a_caller_who_is_not_on_record_confirms_by_mail(desk: Client, brand: Brand) -> None:
     desk.post(PATH, data=typed(brand, name="Nora", email="nora@posteo.example"))
 

@@ -262,6 +262,28 @@ def test_an_agent_keeps_views_to_themselves(client: Client, brand: Brand, ana: S
     assert db.session.scalars(select(SavedView.shared)).one() is False
 
 
+def test_an_own_view_is_renamed_shared_and_deleted(client: Client, brand: Brand, alice: Staff, ana: Staff) -> None:
+    make_case(brand, customer=make_customer(tier="summit"))
+    client.sign_in(alice)
+    client.post("/desk/views?tier=summit", data={"name": "High value"})
+    client.post("/desk/views?owner=me", data={"name": "My own"})
+    view = db.session.scalars(select(SavedView).where(SavedView.name == "High value")).one()
+    address = f"/desk/views/{view.public_id}"
+    assert f'action="{address}/delete"' in page_of(client, "/desk?tier=summit")
+
+    client.post(address, data={"name": "My own"})
+    assert "Another of your views has this name already." in page_of(client, "/desk?tier=summit")
+    client.post(address, data={"name": "Summit", "shared": "y"})
+
+    assert (view.name, view.shared) == ("Summit", True)
+    client.sign_in(ana)
+    assert "Change view" not in page_of(client, "/desk?tier=summit")
+    assert client.post(address, data={"name": "Mine"}).status_code == 404
+    client.sign_in(alice)
+    client.post(f"{address}/delete")
+    assert db.session.scalars(select(SavedView.name)).all() == ["My own"]
+
+
 def test_nobody_waiting_is_said_and_leads_on(client: Client, alice: Staff) -> None:
     client.sign_in(alice)
 

@@ -45,6 +45,7 @@ def at_ten(days: int) -> dict[str, str]:
 
 def test_the_page_shows_what_is_ticked_and_changes_nothing(client: Client, brand: Brand, alice: Staff) -> None:
     made = [make_case(brand) for _ in range(2)]
+    make_team(brand)
     client.sign_in(alice)
 
     with count_queries() as queries:
@@ -52,6 +53,7 @@ def test_the_page_shows_what_is_ticked_and_changes_nothing(client: Client, brand
 
     assert all(case.label in page for case in made)
     assert "Move to a team’s queue" in page
+    assert 'id="do-category"' not in page  # there is none to choose
     assert not [each for each in queries if each.lstrip().upper().startswith(("UPDATE", "INSERT", "DELETE"))]
     assert "No case is selected" in page_of(client, [])
 

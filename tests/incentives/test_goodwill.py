@@ -90,7 +90,7 @@ def test_within_the_limit_it_is_issued_and_mailed_at_once(
     assert message.values["because"] == "goodwill"
     assert message.values["number"] == "AM-2417"
     assert "/c/" in message.values["case_url"]
-    assert message.values["reward"] == "a €25 voucher"
+    assert message.values["reward"] == "€25 voucher"
     assert kinds() == ["reward.issued"]
 
 

@@ -54,7 +54,7 @@ def test_a_period_that_asked_in_other_words_is_shown_and_not_compared(client: Cl
     html = page(client)
     text = client.get("/insights.csv").text
 
-    assert "Before +20, asked in other words: the two cannot be compared." in html
+    assert "Before +20; the wording has changed since, so the two cannot be compared." in html
     assert "The rise is real" not in html
     assert "answers, rising" not in html
     assert '"asked in other words"' in text

@@ -108,6 +108,12 @@ class TestSettings:
         assert "p•••@mail.example" in page and "person1@" not in page
         assert "messages wait and leave by themselves" in page
 
+    def test_the_other_settings_stay_in_reach(self, lead: Client) -> None:
+        page = lead.get("/settings/messages").text
+
+        assert '<a href="/settings/deadlines"' in page
+        assert '<a href="/settings/messages" aria-current="true"' in page
+
     def test_the_list_costs_the_same_at_one_and_three_messages(self, lead: Client, post: Post) -> None:
         counts = []
         for numbers in ((1,), (2, 3)):
