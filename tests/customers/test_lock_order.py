@@ -18,6 +18,7 @@ from core import clock
 from core.db import db, new_public_id
 from core.outbox import Item
 from customers import customers, erasure, merging
+from customers.customers import CustomerData
 from customers.models import Customer
 from feedback import complaints, outcome, state
 from feedback.complaints import ComplaintData, ConfirmEnded
@@ -195,3 +196,23 @@ def test_many_cases_are_held_in_one_order(app: Flask) -> None:
         db.session.commit()
 
     assert clerk.result == 2
+
+
+def test_many_customers_are_held_in_one_order_however_they_are_named(app: Flask) -> None:
+    known_by: tuple[dict[str, str | None], ...] = (
+        {"external_id": "B"},
+        {"external_id": "A"},
+        {"external_id": None, "email": HOME},
+    )
+    told = [CustomerData(external_id="A"), CustomerData(external_id="B"), CustomerData(email=HOME)]
+    ids = [make_customer(**each).id for each in known_by]
+    db.session.commit()
+    customers.held(select(Customer).where(Customer.id == ids[0]))
+
+    with meanwhile(app, lambda: len(customers.upsert_many(told, now=clock.now()))) as second_act:
+        assert second_act.is_held_up()
+        for customer_id in ids[1:]:
+            customers.held(select(Customer).where(Customer.id == customer_id))
+        db.session.commit()
+
+    assert second_act.result == 3
