@@ -111,7 +111,8 @@ def mark_asked(check: OutcomeCheck, *, now: datetime) -> None:
 def record_answer(check_id: int, *, metric: str, score: int, now: datetime) -> OutcomeCheck:
     """Take the answer: neutral or positive is won back and closes the case, negative opens it again, more urgent.
 
-    A second answer changes nothing. Raises NotFound for an unknown check.
+    A second answer changes nothing, nor does one whose customer was erased before it is taken: nobody is left to help.
+    Raises NotFound for an unknown check.
     """
     check = db.session.get(OutcomeCheck, check_id)
     if check is None:
@@ -120,7 +121,7 @@ def record_answer(check_id: int, *, metric: str, score: int, now: datetime) -> O
     hold_customer(case)
     case = lock_where_it_goes_on(case)
     db.session.refresh(check)
-    if check.state == OutcomeState.ANSWERED:
+    if check.state == OutcomeState.ANSWERED or _is_erased(case):
         return check
     check.state, check.answered_at, check.score = OutcomeState.ANSWERED, now, score
     check.won_back = band(metric, score) is not Band.NEGATIVE
@@ -130,6 +131,10 @@ def record_answer(check_id: int, *, metric: str, score: int, now: datetime) -> O
     else:
         _lose(case, now)
     return check
+
+
+def _is_erased(case: Case) -> bool:
+    return case.customer is not None and case.customer.erased_at is not None
 
 
 def _win_back(case: Case, now: datetime) -> None:

@@ -18,7 +18,7 @@ from core.outbox import Item
 from customers import customers, erasure
 from customers.customers import CustomerData
 from customers.models import Brand, Customer, Interaction
-from feedback import complaints, promises
+from feedback import complaints, outcome, promises
 from feedback.complaints import ComplaintData
 from feedback.models import Case, CaseState, Complaint, OutcomeCheck, Promise, PromiseState
 from incentives import ledger
@@ -167,6 +167,17 @@ def test_what_was_promised_does_not_bring_a_closed_case_back(life: Life) -> None
 
     assert broken == 0
     assert life.unhappy.state == CaseState.CLOSED
+
+
+def test_an_answer_that_is_taken_afterwards_does_not_bring_a_closed_case_back(app: Flask) -> None:
+    case = make_case()
+    check = outcome.mark_fixed(case, clock.now())
+    assert check is not None and case.customer is not None
+    erase(case.customer)
+
+    outcome.record_answer(check.id, metric="nps", score=0, now=clock.now())
+
+    assert (case.state, case.reopened, check.state, check.score) == (CaseState.CLOSED, 0, "cancelled", None)
 
 
 def test_their_addresses_are_never_written_to_again(life: Life) -> None:
