@@ -6,7 +6,7 @@ from datetime import date, datetime
 from enum import StrEnum
 from typing import Final
 
-from sqlalchemy import ForeignKey, Index, SmallInteger, text
+from sqlalchemy import BigInteger, ForeignKey, Index, SmallInteger, text
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
@@ -103,6 +103,16 @@ class Met(Model):
     tier: Mapped[str] = mapped_column(primary_key=True)
     status: Mapped[str] = mapped_column(primary_key=True)
     count: Mapped[int] = mapped_column(default=0)
+
+
+class ToldDay(Model):
+    """What was told of a day within so many minutes, when it was counted last: the newest interaction, and how many."""
+
+    __tablename__ = "rollup_told"
+    within_minutes: Mapped[int] = mapped_column(primary_key=True)
+    day: Mapped[date] = mapped_column(primary_key=True)
+    newest_id: Mapped[int] = mapped_column(BigInteger)
+    rows: Mapped[int]
 
 
 class UploadState(StrEnum):
