@@ -155,3 +155,12 @@ class Upload(Model):
     created_at: Mapped[datetime]
     begun_at: Mapped[datetime | None]  # of the trial or the import that is under way, or was last
     finished_at: Mapped[datetime | None]
+
+
+class ImportAtWork(Model):
+    """A file that the command imports at this moment, so that whoever erases a customer can have it looked through."""
+
+    __tablename__ = "import_at_work"
+    file_sha256: Mapped[str] = mapped_column(primary_key=True)
+    sought: Mapped[list[str]] = mapped_column(JSONB, default=list, server_default=text("'[]'"))  # as an Upload's
+    begun_at: Mapped[datetime]

@@ -9,7 +9,7 @@ import io
 import re
 from collections.abc import Collection, Iterator, Mapping
 from hashlib import blake2b, sha256
-from typing import Any, Final
+from typing import Any, BinaryIO, Final
 
 from flask import current_app
 
@@ -29,26 +29,29 @@ def hashes_of(erasure: Erasure) -> list[str]:
     return sorted(_hash(form, key) for form in forms if len(form) >= SHORTEST)
 
 
-def is_named(content: bytes, layout: Mapping[str, Any], sought: Collection[str]) -> bool:
+def is_named(file: BinaryIO, layout: Mapping[str, Any], sought: Collection[str]) -> bool:
     """Whether any cell of any sheet is one of those; `layout` is how a CSV file is written.
 
     Twenty seconds or so for a file of 50 MB on a busy machine.
     """
     keys, wanted = _keys(), frozenset(sought)
-    for cell in _cells(content, layout):
+    for cell in _cells(file, layout):
         for form in _forms(cell):
             if len(form) >= SHORTEST and any(_hash(form, key) in wanted for key in keys):
                 return True
     return False
 
 
-def _cells(content: bytes, layout: Mapping[str, Any]) -> Iterator[str]:
-    file = io.BytesIO(content)
+def _cells(file: BinaryIO, layout: Mapping[str, Any]) -> Iterator[str]:
     if workbooks.is_workbook(file):
         yield from workbooks.cells_of_all_sheets(file)
         return
-    for line in io.TextIOWrapper(file, encoding=layout.get("encoding") or "utf-8", errors="replace"):
-        yield from _BETWEEN_CELLS.split(line)
+    text = io.TextIOWrapper(file, encoding=layout.get("encoding") or "utf-8", errors="replace")
+    try:
+        for line in text:
+            yield from _BETWEEN_CELLS.split(line)
+    finally:
+        text.detach()  # the file is the caller's to close
 
 
 def _forms(cell: str) -> Iterator[str]:
