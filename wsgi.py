@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import structlog
 from flask import Flask
 from werkzeug.middleware.proxy_fix import ProxyFix
 from whitenoise import WhiteNoise
@@ -50,6 +51,9 @@ TABLES_OF_CORE = (
 )  # imported, so that migrations know them
 
 
+log = structlog.get_logger(__name__)
+
+
 def create_app(config: Config | None = None) -> Flask:
     """Return the application. Without a config the environment is read, and the demo's own servers start with it."""
     config = config or from_environment()
@@ -61,6 +65,8 @@ def create_app(config: Config | None = None) -> Flask:
     )
     configure(app, config)
     logs.init_app(app, config.log_level)
+    for name in config.unknown:
+        log.warning("no_such_setting", name=name)
     db.init_app(app, config.database_url)
     outbox.init_app(app, config.redis_url)
     errors.init_app(app)
