@@ -28,6 +28,7 @@ from core import (
     logs,
     outbox,
     pages,
+    schema,
     security,
 )
 from core.application import Application
@@ -80,6 +81,7 @@ def create_app(config: Config | None = None) -> Flask:
     for room in ROOMS:
         room.room.init_app(app)
     access.spare_links(app)
+    schema.guard(app, going_on=("worker", "clock"))
     served = WhiteNoise(app.wsgi_app, root=f"{app.root_path}/static", prefix="static/", max_age=3600)
     app.wsgi_app = served  # type: ignore[method-assign]  # how Flask wants middleware set
     if config.proxies:
