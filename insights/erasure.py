@@ -12,8 +12,8 @@ from typing import Any, Final
 from sqlalchemy import Text, cast, func, or_, select
 
 from core.db import db
-from customers.erasure import INSTEAD
 from customers.models import Customer
+from customers.refusals import INSTEAD
 from customers.signals import Erasure, customer_erased
 from insights import commanded, named, uploads
 from insights.models import Upload
