@@ -19,10 +19,13 @@ from core.db import db, new_public_id
 from core.outbox import Item
 from customers import customers, erasure, merging
 from customers.customers import CustomerData
-from customers.models import Customer
+from customers.models import Consent, Customer
 from feedback import complaints, outcome, state
 from feedback.complaints import ComplaintData, ConfirmEnded
 from feedback.models import Case, CaseState, Complaint, OutcomeCheck, OutcomeState
+from notifications import events as provider_events
+from notifications.events import ProviderEvent
+from notifications.models import Message, State
 from surveys import outcomes, reactions, versions
 from surveys.models import Response
 from tests.customers.races import meanwhile
@@ -159,6 +162,31 @@ def test_an_address_that_is_merged_while_it_is_confirmed_gives_the_case_to_the_k
 
     case = db.session.get_one(Case, complaint.case_id)
     assert case.customer_id == customer.merged_into_id
+
+
+@either
+def test_a_complaint_about_a_mail_waits_for_an_erasure_or_a_merge_of_its_customer(app: Flask, act: Act) -> None:
+    customer, now = make_customer(), clock.now()
+    message = Message(
+        kind="case_reply",
+        version=1,
+        reason="test",
+        language="en",
+        brand_id=make_brand().id,
+        customer_id=customer.id,
+        to_address=customer.email,
+        values={},
+        state=State.DELIVERED,
+        state_at=now,
+        created_at=now,
+    )
+    db.session.add(message)
+    db.session.flush()
+    told = ProviderEvent("1", message.public_id, "spamreport", now, "")
+
+    assert run_into(app, customer, act, lambda: provider_events.keep([told], now=now)) == 1
+
+    assert customer.survey_consent == Consent.WITHDRAWN or act is merge
 
 
 # Cases, and what hangs on them
