@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import structlog
 from flask import Flask
 from werkzeug.middleware.proxy_fix import ProxyFix
 from whitenoise import WhiteNoise
@@ -27,6 +28,7 @@ from core import (
     logs,
     outbox,
     pages,
+    schema,
     security,
 )
 from core.application import Application
@@ -50,6 +52,9 @@ TABLES_OF_CORE = (
 )  # imported, so that migrations know them
 
 
+log = structlog.get_logger(__name__)
+
+
 def create_app(config: Config | None = None) -> Flask:
     """Return the application. Without a config the environment is read, and the demo's own servers start with it."""
     config = config or from_environment()
@@ -61,6 +66,8 @@ def create_app(config: Config | None = None) -> Flask:
     )
     configure(app, config)
     logs.init_app(app, config.log_level)
+    for name in config.unknown:
+        log.warning("no_such_setting", name=name)
     db.init_app(app, config.database_url)
     outbox.init_app(app, config.redis_url)
     errors.init_app(app)
@@ -74,6 +81,7 @@ def create_app(config: Config | None = None) -> Flask:
     for room in ROOMS:
         room.room.init_app(app)
     access.spare_links(app)
+    schema.guard(app, going_on=("worker", "clock"))
     served = WhiteNoise(app.wsgi_app, root=f"{app.root_path}/static", prefix="static/", max_age=3600)
     app.wsgi_app = served  # type: ignore[method-assign]  # how Flask wants middleware set
     if config.proxies:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import sys
 import time
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -21,7 +22,7 @@ from customers.mapping import Kind, Mapping, RowProblem
 from customers.models import ImportRefusal
 from customers.places import Places
 from customers.tables import Unreadable
-from insights import rollups
+from insights import commanded, rollups
 from insights.uploads import IMPORTERS
 
 SHOWN: Final = 20
@@ -76,13 +77,18 @@ def _import(
     file: BinaryIO, chosen: Mapping, dry: bool, brand: str | None, refusals: Path | None, batch: int, quiet: bool
 ) -> None:
     digest = importing.fingerprint(file)
-    with importing.alone(digest, waiting=_tell_waiting):
-        places = Places(brand, zone=chosen.table.get("zone") or "UTC").find()
-        importer = IMPORTERS[chosen.kind](chosen, places)
-        named = places.brand.id if brand and places.brand else None
-        job = Job(chosen, Path(file.name).name, digest, named, by="system")
-        problems = _Problems(refusals)
-        last = _run(file, importer, job, problems, dry=dry, batch=batch, quiet=quiet)
+    with importing.alone(digest, waiting=_tell_waiting), _under_way(digest, dry=dry):
+        last: Progress | None = None
+        beside = Counter[str]()
+        while last is None:
+            commanded.look_through(digest, file, chosen.layout)
+            places = Places(brand, zone=chosen.table.get("zone") or "UTC").find()
+            importer = IMPORTERS[chosen.kind](chosen, places)
+            importer.beside += beside
+            named = places.brand.id if brand and places.brand else None
+            job = Job(chosen, Path(file.name).name, digest, named, by="system")
+            problems = _Problems(refusals)
+            last, beside = _run(file, importer, job, problems, dry=dry, batch=batch, quiet=quiet)
     if not dry:
         _fold()
     _report(importer, last, dry=dry)
@@ -90,17 +96,49 @@ def _import(
         sys.exit(REFUSED)
 
 
+@contextmanager
+def _under_way(digest: str, *, dry: bool) -> Iterator[None]:
+    """Let whoever erases a customer know of the file, until it is taken in; a dry run takes nothing in."""
+    if dry:
+        yield
+        return
+    commanded.begin(digest, now=clock.now())
+    db.session.commit()
+    try:
+        yield
+    except commanded.NamesErased:
+        raise  # and the row stays: the same file is not taken in by trying again
+    except Unreadable:
+        db.session.rollback()
+        _end(digest)
+        raise
+    _end(digest)
+
+
+def _end(digest: str) -> None:
+    commanded.end(digest)
+    db.session.commit()
+
+
 def _run(
     file: BinaryIO, importer: Importer[Any], job: Job, problems: _Problems, *, dry: bool, batch: int, quiet: bool
-) -> Progress:
+) -> tuple[Progress | None, Counter[str]]:
+    """Take the rows in; return how it ended, with what else is to be told of what was taken in.
+
+    None: a customer was erased meanwhile, for whom the file is to be looked through before the rest is.
+    """
     last: Progress | None = None
+    beside = Counter(importer.beside)
     with _shown_progress(file, quiet=quiet) as show:
         for last in importing.take(file, importer, job, now=clock.now(), size=batch, dry=dry):
+            if commanded.is_sought(job.file_sha256):
+                db.session.rollback()
+                return None, beside
             _end_transaction(dry)
+            beside = Counter(importer.beside)
             problems.add(last.problems)
             show(last)
-    assert last is not None  # noqa: S101  # there is always a first and a last one
-    return last
+    return last, beside
 
 
 def _end_transaction(dry: bool) -> None:

@@ -14,7 +14,7 @@ from core import clock, outbox
 from core.db import db
 from feedback import clocks, outcome, promises
 from incentives import rewards
-from insights import happenings, rates, rollups, silence, uploads
+from insights import commanded, happenings, rates, rollups, silence, uploads
 from notifications import delivery, retention
 from surveys import invitations
 
@@ -79,6 +79,7 @@ JOBS = (
     Job("ask for outcomes whose work was lost", timedelta(seconds=60), _rows(outcome.ask_lost)),
     Job("forget calls of the API", timedelta(minutes=10), _rows(idempotency.forget)),
     Job("forget files that were never imported", timedelta(hours=1), _rows(uploads.forget)),
+    Job("forget imports that did not end well", timedelta(hours=1), _once(commanded.forget)),
     Job("forget what old messages said", timedelta(hours=1), _rows(retention.forget)),
     Job("forget done work", timedelta(minutes=10), _forget),
 )

@@ -10,6 +10,7 @@ import pathlib
 import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from difflib import get_close_matches
 from enum import StrEnum
 from typing import Final
 from urllib.parse import urlsplit
@@ -19,6 +20,14 @@ from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError
 
 MIN_SECRET_LENGTH: Final = 32
+PREFIX: Final = "AMENDS_"
+OF_THE_TOOLS: Final = (
+    "AMENDS_PYTHON",
+    "AMENDS_CHROMIUM",
+    "AMENDS_TEST_",
+    "AMENDS_HOSTILE_",
+)  # bin/*, tests; or so begun
+ALIKE: Final = 0.66  # of 1: PROXY for PROXIES is as far as a name may be off to be taken for a misspelt one
 LOG_LEVELS: Final = ("debug", "info", "warning", "error", "critical")
 
 
@@ -60,6 +69,7 @@ class Config:
     var_dir: pathlib.Path = pathlib.Path("var")
     log_level: str = "info"
     organisation: str = "Amends"
+    unknown: tuple[str, ...] = ()  # names in the environment that begin as ours do and are none of ours
 
     @property
     def is_demo(self) -> bool:
@@ -76,7 +86,7 @@ class Config:
 
 
 def from_environment(environ: Mapping[str, str] = os.environ) -> Config:
-    """Return the configuration, or raise BadConfig naming the first setting that is missing or malformed.
+    """Return the configuration, or raise BadConfig naming the first setting that is missing, malformed or misspelt.
 
     With DATABASE_URL and REDIS_URL unset this is the demo: its own servers start, its secrets are kept under var/.
     """
@@ -113,14 +123,17 @@ def from_environment(environ: Mapping[str, str] = os.environ) -> Config:
         var_dir=var_dir,
         log_level=_level(read.text("AMENDS_LOG_LEVEL", "info")),
         organisation=read.text("AMENDS_ORGANISATION", "Northwind Outdoor" if demo else "Amends"),
+        unknown=read.unknown(),
     )
 
 
 @dataclass(frozen=True)
 class _Reader:
     environ: Mapping[str, str]
+    asked: set[str] = field(default_factory=set)  # the names of settings that were read
 
     def text(self, name: str, default: str | None = None) -> str:
+        self.asked.add(name)
         value = self.environ.get(name)
         if value is None and (path := self.environ.get(f"{name}_FILE")):
             value = _read(f"{name}_FILE", path)
@@ -160,6 +173,22 @@ class _Reader:
         if not low <= number <= high:
             raise BadConfig(f"{name} is {value}; it must be from {low:g} to {high:g}.")
         return number
+
+    def unknown(self) -> tuple[str, ...]:
+        """Return the names that begin as ours and are no setting; to be asked last, when every setting was read.
+
+        Raises BadConfig for one that is like a setting's: what somebody set and misspelt would be ignored in silence.
+        Others may be anybody's: whoever runs containers names the addresses of a service "amends" so.
+        """
+        ours = [name for name in self.environ if name.startswith(PREFIX) and not name.startswith(OF_THE_TOOLS)]
+        unknown = sorted(name for name in ours if not {name, name.removesuffix("_FILE")} & self.asked)
+        known = {name.removeprefix(PREFIX): name for name in self.asked if name.startswith(PREFIX)}
+        for name in unknown:
+            if alike := get_close_matches(name.removeprefix(PREFIX).removesuffix("_FILE"), known, n=1, cutoff=ALIKE):
+                raise BadConfig(
+                    f"{name} is no setting. Did you mean {known[alike[0]]}? docs/running.md lists them all."
+                )
+        return tuple(unknown)
 
 
 def _servers(read: _Reader, var_dir: pathlib.Path, environment: Environment) -> tuple[str, str]:

@@ -5,10 +5,9 @@ from __future__ import annotations
 from flask import Blueprint, Response, current_app, jsonify
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Gauge, generate_latest
 from redis.exceptions import RedisError
-from sqlalchemy import text
 from sqlalchemy.exc import SQLAlchemyError
 
-from core import access, backlogs, clock, outbox
+from core import access, backlogs, clock, outbox, schema
 from core.db import db
 
 blueprint = Blueprint("health", __name__)
@@ -24,9 +23,9 @@ def healthz() -> Response:
 @blueprint.get("/readyz")
 @access.public
 def readyz() -> tuple[Response, int]:
-    """Answer whether answers can be taken: the database must be there; Redis only delays what happens behind."""
-    database, doorbells = _database_answers(), _redis_answers()
-    return jsonify(database=database, redis=doorbells), 200 if database else 503
+    """Answer whether answers can be taken: the database is there and migrated; Redis only delays what is behind."""
+    (database, migrated), doorbells = _database_answers(), _redis_answers()
+    return jsonify(database=database, migrated=migrated, redis=doorbells), 200 if migrated else 503
 
 
 @blueprint.get("/metrics")
@@ -58,14 +57,12 @@ def _waiting_work() -> bytes:
     return generate_latest(registry)
 
 
-def _database_answers() -> bool:
+def _database_answers() -> tuple[bool, bool]:
+    """Return whether the database is there, and whether it has what this code needs."""
     try:
-        db.session.execute(text("SELECT 1"))
+        return True, not schema.is_behind(schema.found())
     except SQLAlchemyError:
-        return False
-    finally:
-        db.session.rollback()
-    return True
+        return False, False
 
 
 def _redis_answers() -> bool:

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import date
 from typing import Any, TypeVar, cast
 
-from sqlalchemy import BigInteger, Column, Row, Table, any_, literal, select, text
+from sqlalchemy import BigInteger, Column, Row, Table, Text, any_, literal, select, text
 from sqlalchemy.dialects.postgresql import ARRAY
 
 from core.db import Model, db
@@ -50,6 +50,11 @@ def insert_all(
 def among(ids: Iterable[int]) -> Any:
     """Return what a column of ids is compared with to be one of many: one parameter, however many they are."""
     return any_(literal(list(ids), ARRAY(BigInteger)))
+
+
+def among_texts(values: Iterable[str]) -> Any:
+    """Return what a text column is compared with to be one of many: one parameter, however many they are."""
+    return any_(literal(list(values), ARRAY(Text)))
 
 
 def _inserting(

@@ -6,13 +6,13 @@ import zlib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Final
+from typing import Any, Final
 
-from sqlalchemy import Select, func, select, text
+from sqlalchemy import Select, func, or_, select, text, union
 
 from core.db import db, new_public_id
 from core.errors import NotFound
-from core.inserting import insert_all
+from core.inserting import among_texts, insert_all
 from customers.models import Customer
 
 TOLD: Final = ("name", "email", "phone", "language", "tier")  # what each telling may bring anew
@@ -45,17 +45,23 @@ def upsert(data: CustomerData, *, now: datetime) -> Customer | None:
 
 
 def upsert_many(many: Sequence[CustomerData], *, now: datetime, only_fill: bool = False) -> list[Customer | None]:
-    """Return the records in the order given; blanks never overwrite. At most five statements, however many.
+    """Return the records in the order given; blanks never overwrite. At most six statements, however many.
 
-    Who is known by what a merged record was known by gets the record that was kept; a sixth statement finds it.
+    Who is known by what a merged record was known by gets the record that was kept; one more statement finds it.
     `only_fill` is for history: what a record says already stays, because it may be newer.
     """
     merged: dict[tuple[str, str], CustomerData] = {}
     for data in many:
         if data.key:
             merged[data.key] = _over(merged.get(data.key), data)
-    found = _by_external_id([data for (kind, _), data in merged.items() if kind == "external_id"], now, only_fill)
-    found |= _by_contact({key: data for key, data in merged.items() if key[0] != "external_id"}, now, only_fill)
+    by_id = [data for (kind, _), data in merged.items() if kind == "external_id"]
+    by_contact = {key: data for key, data in merged.items() if key[0] != "external_id"}
+    if by_contact:
+        _one_at_a_time(by_contact)
+    if len(merged) > 1:
+        _hold_known(merged)
+    found = _by_external_id(by_id, now, only_fill)
+    found |= _by_contact(by_contact, now, only_fill)
     _follow_merges(found, merged)
     return [found[data.key] if data.key else None for data in many]
 
@@ -67,6 +73,22 @@ def _over(older: CustomerData | None, newer: CustomerData) -> CustomerData:
     return CustomerData(
         **{name: getattr(newer, name) or getattr(older, name) for name in CustomerData.__dataclass_fields__}
     )
+
+
+def _hold_known(told: Iterable[tuple[str, str]]) -> None:
+    """Hold all that are known already, and those they lead to, before any is written: written one after the other by
+    what they are known by, they would be locked in another order than everywhere else."""
+    values: dict[str, list[str]] = {"external_id": [], "email": [], "phone": []}
+    for kind, value in told:
+        values[kind].append(value)
+    hit = or_(
+        Customer.external_id == among_texts(values["external_id"]),
+        func.lower(Customer.email) == among_texts(values["email"]),
+        Customer.phone == among_texts(values["phone"]),
+    )
+    known = select(Customer.id, Customer.merged_into_id).where(hit).cte("known")
+    ids = union(select(known.c.id), select(known.c.merged_into_id))
+    db.session.execute(_in_order(select(Customer.id).where(Customer.id.in_(ids))))
 
 
 def _by_external_id(many: Sequence[CustomerData], now: datetime, only_fill: bool) -> dict[tuple[str, str], Customer]:
@@ -86,7 +108,6 @@ def _by_contact(
 ) -> dict[tuple[str, str], Customer]:
     if not many:
         return {}
-    _one_at_a_time(many)
     emails = [value for kind, value in many if kind == "email"]
     phones = [value for kind, value in many if kind == "phone"]
     known: dict[tuple[str, str], Customer] = {}
@@ -109,9 +130,12 @@ def held(query: Select[Customer]) -> list[Customer]:
 
     Merged ones are locked before those they lead to, everywhere. The lock lets others insert rows that name a record.
     """
-    in_order = query.order_by(Customer.merged_into_id.is_(None), Customer.id).with_for_update(key_share=True)
-    found = db.session.scalars(in_order, execution_options={"populate_existing": True}).all()
+    found = db.session.scalars(_in_order(query), execution_options={"populate_existing": True}).all()
     return sorted(found, key=lambda each: (each.merged_into_id is not None, each.id))
+
+
+def _in_order(query: Select[Any]) -> Select[Any]:
+    return query.order_by(Customer.merged_into_id.is_(None), Customer.id).with_for_update(key_share=True)
 
 
 def _follow_merges(found: dict[tuple[str, str], Customer], told: Mapping[tuple[str, str], CustomerData]) -> None:

@@ -15,12 +15,11 @@ from sqlalchemy import Text, cast, func, literal, or_, select, update
 from core import events, outbox
 from core.db import db
 from core.errors import Refusal
-from customers import customers
-from customers.models import Consent, Customer, ImportRefusal, Interaction
+from customers import customers, refusals
+from customers.models import Consent, Customer, Interaction
 from customers.signals import SETTLED_AFTER, Erasure, customer_erased, tell
 
 IDENTIFYING: Final = ("external_id", "name", "email", "phone")
-INSTEAD: Final = "What this said was erased with its customer."
 PERSONAL: Final = (*IDENTIFYING, "language", "tier")
 
 
@@ -40,7 +39,7 @@ def erase(customer: Customer, *, by: str, now: datetime) -> Customer:
     is_first = kept.erased_at is None
     erasure = _erasure(family, by, now)
     tell(customer_erased, kept, erasure=erasure)
-    _clear_refusals(erasure)
+    refusals.seek(kept, erasure)
     _clear(family, now)
     _clear_interactions(erasure.ids)
     if is_first:
@@ -89,22 +88,6 @@ def _clear_interactions(ids: Sequence[int]) -> None:
         update(Interaction)
         .where(Interaction.customer_id.in_(ids))
         .values(reference=literal("erased:").concat(cast(Interaction.id, Text)), attributes={})
-        .execution_options(synchronize_session="fetch")
-    )
-
-
-def _clear_refusals(erasure: Erasure) -> None:
-    """A refused row of an import belongs to nobody; what was wrong with it may quote it."""
-    if not erasure.words:
-        return
-    reason = func.lower(ImportRefusal.reason)
-    quotes = or_(*(func.strpos(reason, func.lower(word)) > 0 for word in erasure.words))
-    rows = db.session.execute(select(ImportRefusal.id, ImportRefusal.reason).where(quotes))
-    ids = [row.id for row in rows if erasure.is_named_in(row.reason)]
-    db.session.execute(
-        update(ImportRefusal)
-        .where(ImportRefusal.id.in_(ids))
-        .values(reason=INSTEAD)
         .execution_options(synchronize_session="fetch")
     )
 

@@ -17,11 +17,11 @@ from dataclasses import asdict, dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, BinaryIO, Final, Generic, TypeVar
 
-from sqlalchemy import any_, insert, literal, select, text
-from sqlalchemy.dialects.postgresql import ARRAY, JSONB
-from sqlalchemy.types import Text
+from sqlalchemy import insert, literal, select, text
+from sqlalchemy.dialects.postgresql import JSONB
 
 from core.db import db
+from core.inserting import among_texts
 from customers import customers, interactions
 from customers.contacts import MAX_PHONE, written_email, written_phone
 from customers.customers import CustomerData
@@ -364,18 +364,15 @@ def interactions_of(records: Sequence[Any], places: Places) -> list[Any]:
     found: dict[tuple[int, str], Any] = {}
     for touchpoint_id, references in named.items():
         query = select(Interaction.reference, Interaction.id, Interaction.customer_id, Interaction.status)
-        query = query.where(Interaction.touchpoint_id == touchpoint_id, Interaction.reference == among(references))
+        query = query.where(
+            Interaction.touchpoint_id == touchpoint_id, Interaction.reference == among_texts(references)
+        )
         found |= {(touchpoint_id, row.reference): row for row in db.session.execute(query)}
     return [_found(record, places.touchpoint(record.touchpoint), found) for record in records]
 
 
 def _found(record: Any, touchpoint: Touchpoint | None, found: dict[tuple[int, str], Any]) -> Any:
     return found.get((touchpoint.id, record.reference)) if touchpoint and record.reference else None
-
-
-def among(values: Collection[str]) -> Any:
-    """Return what a text column is compared with to be one of many: one parameter, however many they are."""
-    return any_(literal(list(values), ARRAY(Text)))
 
 
 class InteractionImporter(Importer[InteractionRecord]):

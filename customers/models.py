@@ -171,3 +171,13 @@ class ImportRefusal(Model):
     line: Mapped[int]
     column: Mapped[str | None]
     reason: Mapped[str]
+
+
+class RefusalSearch(Model):
+    """How far refused rows are looked through for somebody who was erased; gone when all are (customers.refusals)."""
+
+    __tablename__ = "refusal_search"
+    erased_id: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    sought: Mapped[list[str]] = mapped_column(JSONB)  # keyed hashes, each with the length of its word
+    after_id: Mapped[int]
+    until: Mapped[datetime]  # when the newest are looked at once more

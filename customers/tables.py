@@ -55,7 +55,7 @@ def open_table(file: BinaryIO, layout: FileFormat) -> tuple[list[str], Iterator[
     Blank lines are passed over. Raises BadFile if the file is empty, its header is broken or its encoding another one.
     An XLSX file is known by its content, whatever `layout` says; its lines are the rows of its first sheet.
     """
-    rows = _sheet(file) if workbooks.is_workbook(file) else _rows(file, layout, _encoding_of(file, layout))
+    rows = _sheet(file) if workbooks.is_workbook(file) else _rows(file, layout, encoding_of(file, layout))
     header = next(rows, None)
     if header is None:
         raise BadFile("The file is empty.")
@@ -110,7 +110,7 @@ def _told(error: csv.Error, first: int, last: int) -> str:
     return f"This row is not valid CSV{where}: {error}. A quote inside of a quoted text is written twice."
 
 
-def _encoding_of(file: BinaryIO, layout: FileFormat) -> str:
+def encoding_of(file: BinaryIO, layout: FileFormat) -> str:
     """Return the encoding in which the whole file is valid; decided before the first row, never in the middle."""
     try:
         _decode(file, layout.encoding)

@@ -31,7 +31,7 @@ from feedback.actors import CUSTOMER, By
 from feedback.cases import Complained
 from feedback.files import Upload
 from feedback.models import Case, CaseClock, ClockKind, Complaint, Origin, Promise, PromiseState
-from feedback.state import lock, record, settle
+from feedback.state import hold_customer, lock, record, settle
 from notifications import messages
 from notifications.kinds import greeting_name
 from notifications.models import Message
@@ -224,18 +224,22 @@ def to_confirm(token: str, *, now: datetime) -> tuple[Complaint, Case]:
 
 
 def confirm(complaint: Complaint, case: Case, *, now: datetime) -> None:
-    """Take the word of who reads the typed address that it was them: the case is theirs now. Again changes nothing."""
+    """Take the word of who reads the typed address that it was them: the case is theirs now. Again changes nothing.
+
+    Raises ConfirmEnded if the address was erased at this moment: then no record is kept of it.
+    """
+    found = _held_customer(complaint, case, now=now)
     lock(case)
     db.session.refresh(complaint)
-    if complaint.confirmed_at is not None or not complaint.typed_email:
+    if complaint.confirmed_at is not None:
         return
+    if not complaint.typed_email:
+        raise ConfirmEnded
     complaint.confirmed_at = now
-    customer = case.customer
-    if customer is None:
-        customer = _customer_of(complaint, now=now)
-        _give_to(case, customer, complaint)
-    elif not customer.email:
-        customer.email = complaint.typed_email
+    if case.customer is None and found is not None:
+        _give_to(case, found, complaint)
+    elif case.customer is not None and not case.customer.email:
+        case.customer.email = complaint.typed_email
     record(case, "complaint.confirmed", by=CUSTOMER, now=now, complaint=complaint.id)
     _promise_contact(case, now)
     settle(case, now=now)
@@ -243,6 +247,15 @@ def confirm(complaint: Complaint, case: Case, *, now: datetime) -> None:
         acknowledge(complaint, case, now=now)
     else:
         letters.post_opened([case], now=now)
+
+
+def _held_customer(complaint: Complaint, case: Case, *, now: datetime) -> Customer | None:
+    """Hold whose case it is, or will be, before the case itself; return the latter, found or made by the address."""
+    if case.customer_id is not None:
+        hold_customer(case)
+    elif complaint.confirmed_at is None and complaint.typed_email:
+        return _customer_of(complaint, now=now)
+    return None
 
 
 def _customer_of(complaint: Complaint, *, now: datetime) -> Customer:

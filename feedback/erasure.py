@@ -24,7 +24,7 @@ from feedback.models import (
     PromiseState,
     Resolution,
 )
-from feedback.state import record
+from feedback.state import held, record
 from notifications import suppression
 
 TO_BE_ASKED: Final = (OutcomeState.PENDING, OutcomeState.ASKED)
@@ -33,8 +33,7 @@ TO_BE_ASKED: Final = (OutcomeState.PENDING, OutcomeState.ASKED)
 @customer_erased.connect
 def forget(customer: Customer, *, erasure: Erasure) -> None:
     """Close a customer's cases and empty them; their links end."""
-    query = select(Case).where(Case.customer_id.in_(erasure.ids)).order_by(Case.id).with_for_update()
-    cases = db.session.scalars(query, execution_options={"populate_existing": True}).all()
+    cases = held(select(Case).where(Case.customer_id.in_(erasure.ids)))
     for case in cases:
         _close(case, erasure)
         case.words = case.summary = None
@@ -109,8 +108,7 @@ def _typed_at_that_moment(customer: Customer) -> list[int]:
 @customer_merged.connect
 def move(_kept: Customer, *, merge: Merge) -> None:
     """Give the cases to the record that is kept; each says so in its history."""
-    query = select(Case).where(Case.customer_id == merge.gone.id).order_by(Case.id).with_for_update()
-    for case in db.session.scalars(query, execution_options={"populate_existing": True}).all():
+    for case in held(select(Case).where(Case.customer_id == merge.gone.id)):
         case.customer_id, case.customer = merge.kept.id, merge.kept
         record(case, "case.customer_merged", by=merge.by, now=merge.now, merged=merge.gone.id)
     db.session.flush()

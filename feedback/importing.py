@@ -10,7 +10,7 @@ from sqlalchemy import select, text
 
 from core.db import db, new_public_id
 from core.events import Event
-from core.inserting import insert_many
+from core.inserting import among_texts, insert_many
 from customers import importing
 from customers.importing import Importer
 from customers.records import ComplaintRecord, State
@@ -38,7 +38,7 @@ class ComplaintImporter(Importer[ComplaintRecord]):
 
     def known(self, records: Sequence[ComplaintRecord]) -> Collection[Hashable]:
         keys = {self._form_key(record): record.key for record in records}
-        query = select(Complaint.form_key).where(Complaint.form_key == importing.among(list(keys)))
+        query = select(Complaint.form_key).where(Complaint.form_key == among_texts(list(keys)))
         return {keys[form_key] for form_key in db.session.scalars(query)}
 
     def foresee(self, records: Sequence[ComplaintRecord]) -> None:
@@ -107,7 +107,7 @@ class ComplaintImporter(Importer[ComplaintRecord]):
         if not reopened:
             return
         again = db.session.execute(
-            select(Case.id, Case.customer_id, Case.opened_at).where(Case.reason == importing.among(list(reopened)))
+            select(Case.id, Case.customer_id, Case.opened_at).where(Case.reason == among_texts(list(reopened)))
         )
         shared = {"kind": "case.reopened", "version": 1, "actor": IMPORT, "data": {"because": "not_fixed"}}
         insert_many(

@@ -19,7 +19,7 @@ from core.errors import Conflict
 from feedback import clocks
 from feedback.actors import By, actor_of
 from feedback.models import OPEN_STATES, Case, CaseClock, CaseState, ClockKind, Priority, Promise, PromiseState
-from feedback.state import record, settle, unanswered
+from feedback.state import held, record, settle, unanswered
 from incentives.models import Reward
 
 RANK: Final = (Priority.NORMAL, Priority.HIGH, Priority.URGENT)
@@ -69,8 +69,7 @@ def merge(case: Case, into: Case, *, by: By, now: datetime) -> None:
 
 
 def _hold(case: Case, into: Case) -> None:
-    both = select(Case).where(Case.id.in_([case.id, into.id])).order_by(Case.id).with_for_update()
-    db.session.scalars(both, execution_options={"populate_existing": True}).all()
+    held(select(Case).where(Case.id.in_([case.id, into.id])))
 
 
 def _check(case: Case, into: Case) -> None:

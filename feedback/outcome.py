@@ -18,7 +18,7 @@ from feedback.actors import CUSTOMER, RULE, By, actor_of
 from feedback.models import Case, CaseState, ClockKind, OutcomeCheck, OutcomeState
 from feedback.promises import let_contact_go
 from feedback.reopening import live_check, reopen, start_clock
-from feedback.state import lock, lock_where_it_goes_on, raise_priority, record, settle
+from feedback.state import held, hold_customer, lock_where_it_goes_on, raise_priority, record, settle
 
 SILENT_AFTER: Final = timedelta(days=30)  # as long as an invitation's link works
 
@@ -111,14 +111,17 @@ def mark_asked(check: OutcomeCheck, *, now: datetime) -> None:
 def record_answer(check_id: int, *, metric: str, score: int, now: datetime) -> OutcomeCheck:
     """Take the answer: neutral or positive is won back and closes the case, negative opens it again, more urgent.
 
-    A second answer changes nothing. Raises NotFound for an unknown check.
+    A second answer changes nothing, nor does one whose customer was erased before it is taken: nobody is left to help.
+    Raises NotFound for an unknown check.
     """
     check = db.session.get(OutcomeCheck, check_id)
     if check is None:
         raise NotFound
-    case = lock_where_it_goes_on(db.session.get_one(Case, check.case_id))
+    case = db.session.get_one(Case, check.case_id)
+    hold_customer(case)
+    case = lock_where_it_goes_on(case)
     db.session.refresh(check)
-    if check.state == OutcomeState.ANSWERED:
+    if check.state == OutcomeState.ANSWERED or _is_erased(case):
         return check
     check.state, check.answered_at, check.score = OutcomeState.ANSWERED, now, score
     check.won_back = band(metric, score) is not Band.NEGATIVE
@@ -128,6 +131,10 @@ def record_answer(check_id: int, *, metric: str, score: int, now: datetime) -> O
     else:
         _lose(case, now)
     return check
+
+
+def _is_erased(case: Case) -> bool:
+    return case.customer is not None and case.customer.erased_at is not None
 
 
 def _win_back(case: Case, now: datetime) -> None:
@@ -162,10 +169,10 @@ def go_silent(*, now: datetime, limit: int = 200) -> int:
     waiting = OutcomeCheck.state.in_((OutcomeState.PENDING, OutcomeState.ASKED))
     query = select(OutcomeCheck).where(waiting, OutcomeCheck.due_at < now - SILENT_AFTER)
     checks = db.session.scalars(query.order_by(OutcomeCheck.due_at).limit(limit)).all()
+    cases = {case.id: case for case in held(select(Case).where(Case.id.in_({check.case_id for check in checks})))}
     ended = 0
     for check in checks:
-        case = db.session.get_one(Case, check.case_id)
-        lock(case)
+        case = cases[check.case_id]
         db.session.refresh(check)
         if check.state in (OutcomeState.PENDING, OutcomeState.ASKED):
             _end_silent(check, case, now)

@@ -213,7 +213,7 @@ def break_overdue(*, now: datetime, limit: int = 200) -> int:
     if not ids:
         return 0
     held = db.session.scalars(
-        select(Case).where(Case.id.in_(set(ids))).order_by(Case.id).with_for_update(skip_locked=True),
+        select(Case).where(Case.id.in_(set(ids))).order_by(Case.id).with_for_update(skip_locked=True, key_share=True),
         execution_options={"populate_existing": True},
     ).all()
     broken = _break({case.id for case in held}, now)

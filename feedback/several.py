@@ -55,7 +55,7 @@ def held(staff: Staff, numbers: Collection[int]) -> list[Case]:
 
     They are read only once they are locked: what a join found before a lock was waited for is not read anew.
     """
-    wanted = select(Case.id).where(Case.number == among(numbers)).order_by(Case.id).with_for_update()
+    wanted = select(Case.id).where(Case.number == among(numbers)).order_by(Case.id).with_for_update(key_share=True)
     if len(numbers) <= MOST:
         db.session.execute(visibility.visible_to(staff, wanted, Case.brand_id))
     return shown(staff, numbers)

@@ -1,4 +1,8 @@
-"""What every verb does to the row of a case: lock it, keep when it is due next, raise it, write its history."""
+"""What every verb does to the row of a case: lock it, keep when it is due next, raise it, write its history.
+
+Locks are taken in one order, everywhere: customers, cases, what hangs on a case, rewards, programmes, codes
+(docs/architecture.md). Who changes a customer by way of a case holds the customer first: `hold_customer`.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +11,7 @@ from datetime import datetime, timedelta
 from typing import Any, Final
 
 from flask_babel import gettext as _
-from sqlalchemy import and_, exists, literal, or_, select, union_all
+from sqlalchemy import Select, and_, exists, literal, or_, select, union_all
 from sqlalchemy import case as sql_case
 from sqlalchemy.dialects.postgresql import distinct_on
 
@@ -15,6 +19,8 @@ from core import events
 from core.db import db
 from core.errors import Conflict
 from core.inserting import among
+from customers import customers
+from customers.models import Customer
 from feedback.actors import By, actor_of
 from feedback.models import Case, CaseClock, CaseEntry, CaseState, EntryKind, Priority, Promise, PromiseState
 
@@ -53,9 +59,29 @@ def lock_where_it_goes_on(case: Case) -> Case:
 
 
 def _lock(case: Case) -> None:
-    db.session.execute(
-        select(Case).where(Case.id == case.id).with_for_update(), execution_options={"populate_existing": True}
-    )
+    held(select(Case).where(Case.id == case.id))
+
+
+def held(query: Select[Case]) -> list[Case]:
+    """Return cases read anew and held until commit, in the order of their ids.
+
+    The lock lets others write rows that name a case: who asks its customer again holds the outcome check, and must not
+    wait for whoever works on the case and is about to cancel that check.
+    """
+    in_order = query.order_by(Case.id).with_for_update(key_share=True)
+    return list(db.session.scalars(in_order, execution_options={"populate_existing": True}))
+
+
+def hold_customer(case: Case) -> None:
+    """Hold the customer of a case until commit; before the case itself is held, or else two acts wait for each other.
+
+    While it is held nobody merges it, so that the case stays with it.
+    """
+    customer_id = None
+    while case.customer_id is not None and case.customer_id != customer_id:
+        customer_id = case.customer_id
+        customers.held(select(Customer).where(Customer.id == customer_id))
+        db.session.refresh(case, ["customer_id"])  # whoever merged it while we waited moved the case
 
 
 def record(case: Case, kind: str, *, by: By, now: datetime, **data: Any) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime, timedelta
 
 from sqlalchemy import Select, select, update
@@ -45,22 +45,29 @@ def give_back_all(customer_ids: Sequence[int], *, by: str, now: datetime) -> Non
         rewards.give_back(held, by=by, now=now)
 
 
-def keep_caps(customer: Customer, *, by: str, now: datetime) -> None:
-    """Return what two records of one customer were promised beyond the cap of one; the newest promises first.
+def keep_caps(customer: Customer, *, promised: Collection[int], by: str, now: datetime) -> None:
+    """Return what was set aside for two records of one customer beyond the cap of one; the newest first.
 
-    What was handed over stays, and so does what waits for a second person: they see all of it now.
+    `promised` are rewards that the customer was told of: they stay, as does what was handed over or earned, and what
+    waits for a second person, who sees all of it now. docs/decisions/0009-a-merge-keeps-promises.md
     """
     counted: dict[int, int] = defaultdict(int)
     over = []
     theirs = select(Reward).where(Reward.customer_id == customer.id, Reward.state != RewardState.RELEASED)
-    for reward in _locked(theirs):
+    for reward in sorted(_locked(theirs), key=lambda each: _may_go_back(each, promised)):
         programme = reward.programme
         if reward.created_at > now - timedelta(days=programme.cap_days):
             counted[programme.id] += 1
-            if counted[programme.id] > programme.cap_per_customer and reward.state == RewardState.RESERVED:
+            if counted[programme.id] > programme.cap_per_customer and _may_go_back(reward, promised):
                 over.append(reward)
     if over:
         rewards.give_back(over, by=by, now=now)
+
+
+def _may_go_back(reward: Reward, promised: Collection[int]) -> bool:
+    """Whether nobody waits for it; what was earned and waits for a code does not lapse."""
+    is_earned = reward.reserved_until is None
+    return reward.state == RewardState.RESERVED and not is_earned and reward.id not in promised
 
 
 def _locked(query: Select[Reward]) -> list[Reward]:

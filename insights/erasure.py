@@ -1,7 +1,8 @@
 """What files that somebody imports hold of a customer who is erased: a file that names them is thrown away.
 
-Looking through them is work behind the request (insights.uploads); until it is done the files keep what they are looked
-through for as keyed hashes, and nothing of them is taken in.
+Looking through them is work behind the request (insights.uploads), or of the process whose command imports a file
+(insights.commanded); until it is done the files keep what they are looked through for as keyed hashes, and nothing of
+them is taken in.
 """
 
 from __future__ import annotations
@@ -11,10 +12,10 @@ from typing import Any, Final
 from sqlalchemy import Text, cast, func, or_, select
 
 from core.db import db
-from customers.erasure import INSTEAD
 from customers.models import Customer
+from customers.refusals import INSTEAD
 from customers.signals import Erasure, customer_erased
-from insights import named, uploads
+from insights import commanded, named, uploads
 from insights.models import Upload
 
 PROBLEMS: Final = "problems"
@@ -25,6 +26,7 @@ def forget(customer: Customer, *, erasure: Erasure) -> None:
     """Have files looked through for the customer, and empty what pages of imports quote of them."""
     if hashes := named.hashes_of(erasure):
         uploads.seek(hashes, key=str(customer.id), now=erasure.now)
+        commanded.seek(hashes)
     if erasure.words:
         _empty_told(erasure)
 

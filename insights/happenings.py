@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from typing import Any, Final, cast
 
-from sqlalchemy import ColumnElement, CursorResult, func, select, text
+from sqlalchemy import ColumnElement, CursorResult, delete, func, insert, select, text
 
 from core.db import db
 from customers.models import Interaction
@@ -20,13 +20,14 @@ from feedback.models import Case
 from insights import recovery
 from insights.journey import Place
 from insights.metrics import Asked
-from insights.models import Met
+from insights.models import Met, ToldDay
 from insights.recovery import Share
 
 MOST: Final = 10  # of each list
 COMPLETED: Final = "completed"
 STARTED: Final = "started"
 CHANGES_FOR: Final = timedelta(days=45)  # what was left half-done may still be completed
+TOLD_LATELY: Final = timedelta(minutes=15)
 TOLD_WITHIN: Final = timedelta(days=1)
 
 
@@ -143,32 +144,62 @@ _COUNT: Final = text("""
           AND (i.occurred_at AT TIME ZONE b.zone)::date BETWEEN :start AND :end
     GROUP BY 1, 2, 3, 4, 5
 """)
-_DAYS_TOLD: Final = text("""
-    SELECT DISTINCT (i.occurred_at AT TIME ZONE b.zone)::date AS day
+_TOLD: Final = text("""
+    SELECT (i.occurred_at AT TIME ZONE b.zone)::date AS day, max(i.id) AS newest_id, count(*) AS rows
     FROM interaction i JOIN touchpoint t ON t.id = i.touchpoint_id JOIN brand b ON b.id = t.brand_id
-    WHERE i.received_at >= :since ORDER BY day
+    WHERE i.received_at >= :since GROUP BY 1 ORDER BY 1
 """)
 
 
 def recount(start: date, end: date) -> int:
     """Count the days from `start` to `end` anew in the caller's transaction; return how many rows they have."""
-    # One at a time: two counts of the same day would both find it empty.
-    db.session.execute(text("SELECT pg_advisory_xact_lock(hashtext('rollup_interaction'))"))
+    _one_at_a_time()
     days = {"start": start, "end": end}
     db.session.execute(text("DELETE FROM rollup_interaction WHERE day BETWEEN :start AND :end"), days)
     return cast("CursorResult[Any]", db.session.execute(_COUNT, days)).rowcount
 
 
-def recount_told(*, now: datetime, within: timedelta = timedelta(minutes=15)) -> int:
-    """Count the days anew of which we were told lately, however old they are; for every few minutes."""
-    days = db.session.scalars(_DAYS_TOLD, {"since": now - within}).all()
-    return sum(recount(start, end) for start, end in _runs(days))
+def recount_told(*, now: datetime) -> int:
+    """Count the days anew of which we were told lately, however old they are; for every few minutes.
+
+    A day is counted once, until more is told of it: a year that was imported is not counted again every few minutes.
+    """
+    return sum(recount(start, end) for start, end in _runs(_told_anew(now, TOLD_LATELY)))
 
 
 def recount_changing(*, now: datetime) -> int:
-    """Count the days anew that can still change, and those of which we were told within a day; for every few hours."""
-    told = recount_told(now=now, within=TOLD_WITHIN)
-    return told + recount((now - CHANGES_FOR).date(), (now + TOLD_WITHIN).date())
+    """Count the days anew that can still change, and older ones that we were told of within a day; for every few hours.
+
+    The latter finds what was told in a transaction that was long, or while no clock ran.
+    """
+    start, end = (now - CHANGES_FOR).date(), (now + TOLD_WITHIN).date()
+    older = [day for day in _told_anew(now, TOLD_WITHIN) if not start <= day <= end]
+    return sum(recount(*run) for run in _runs(older)) + recount(start, end)
+
+
+def _one_at_a_time() -> None:
+    """Let one count end before another begins: two of the same day would both find it empty."""
+    db.session.execute(text("SELECT pg_advisory_xact_lock(hashtext('rollup_interaction'))"))
+
+
+def _told_anew(now: datetime, within: timedelta) -> list[date]:
+    """Return the days of which something was told since they were returned last, for the same `within`; note it.
+
+    Whoever was told of and not yet committed then has a higher id, or makes them more.
+    """
+    _one_at_a_time()
+    minutes = within // timedelta(minutes=1)
+    told = db.session.execute(_TOLD, {"since": now - within}).all()
+    kept = db.session.scalars(select(ToldDay).where(ToldDay.within_minutes == minutes)).all()
+    seen = {each.day: (each.newest_id, each.rows) for each in kept}
+    db.session.execute(delete(ToldDay).where(ToldDay.within_minutes == minutes))
+    if told:
+        db.session.execute(insert(ToldDay), [{"within_minutes": minutes, **row._asdict()} for row in told])
+    return [row.day for row in told if row.day not in seen or _is_more(row, *seen[row.day])]
+
+
+def _is_more(row: Any, newest_id: int, rows: int) -> bool:
+    return bool(row.newest_id > newest_id or row.rows > rows)
 
 
 def _runs(days: Iterable[date]) -> list[tuple[date, date]]:

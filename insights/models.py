@@ -6,7 +6,7 @@ from datetime import date, datetime
 from enum import StrEnum
 from typing import Final
 
-from sqlalchemy import ForeignKey, Index, SmallInteger, text
+from sqlalchemy import BigInteger, ForeignKey, Index, SmallInteger, text
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
@@ -105,6 +105,16 @@ class Met(Model):
     count: Mapped[int] = mapped_column(default=0)
 
 
+class ToldDay(Model):
+    """What was told of a day within so many minutes, when it was counted last: the newest interaction, and how many."""
+
+    __tablename__ = "rollup_told"
+    within_minutes: Mapped[int] = mapped_column(primary_key=True)
+    day: Mapped[date] = mapped_column(primary_key=True)
+    newest_id: Mapped[int] = mapped_column(BigInteger)
+    rows: Mapped[int]
+
+
 class UploadState(StrEnum):
     CHOOSING = "choosing"  # its columns are not matched yet
     READY = "ready"  # matched: it can be tried and started
@@ -145,3 +155,12 @@ class Upload(Model):
     created_at: Mapped[datetime]
     begun_at: Mapped[datetime | None]  # of the trial or the import that is under way, or was last
     finished_at: Mapped[datetime | None]
+
+
+class ImportAtWork(Model):
+    """A file that the command imports at this moment, so that whoever erases a customer can have it looked through."""
+
+    __tablename__ = "import_at_work"
+    file_sha256: Mapped[str] = mapped_column(primary_key=True)
+    sought: Mapped[list[str]] = mapped_column(JSONB, default=list, server_default=text("'[]'"))  # as an Upload's
+    begun_at: Mapped[datetime]

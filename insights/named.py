@@ -8,14 +8,11 @@ from __future__ import annotations
 import io
 import re
 from collections.abc import Collection, Iterator, Mapping
-from hashlib import blake2b, sha256
-from typing import Any, Final
+from typing import Any, BinaryIO, Final
 
-from flask import current_app
-
-from core.config import Config
 from customers import workbooks
 from customers.signals import SHORTEST, Erasure
+from customers.sought import each_hashed, hashed
 
 _BETWEEN_CELLS: Final = re.compile(r'[,;\t|"\r\n]')
 _ADDRESS: Final = re.compile(r"""[^\s<>()\[\]{}"',;:|=]+@[^\s<>()\[\]{}"',;:|=]+""")
@@ -25,30 +22,32 @@ _PHONE: Final = re.compile(r"[+\d][\d\s()/.-]{5,}")
 def hashes_of(erasure: Erasure) -> list[str]:
     """Return what a file is looked through for: the addresses, phones and numbers, each as a keyed hash."""
     forms = {form for known in (erasure.addresses | erasure.numbers) for form in _forms(known)}
-    key = _keys()[0]
-    return sorted(_hash(form, key) for form in forms if len(form) >= SHORTEST)
+    return sorted(hashed(form) for form in forms if len(form) >= SHORTEST)
 
 
-def is_named(content: bytes, layout: Mapping[str, Any], sought: Collection[str]) -> bool:
+def is_named(file: BinaryIO, layout: Mapping[str, Any], sought: Collection[str]) -> bool:
     """Whether any cell of any sheet is one of those; `layout` is how a CSV file is written.
 
     Twenty seconds or so for a file of 50 MB on a busy machine.
     """
-    keys, wanted = _keys(), frozenset(sought)
-    for cell in _cells(content, layout):
+    wanted = frozenset(sought)
+    for cell in _cells(file, layout):
         for form in _forms(cell):
-            if len(form) >= SHORTEST and any(_hash(form, key) in wanted for key in keys):
+            if len(form) >= SHORTEST and not wanted.isdisjoint(each_hashed(form)):
                 return True
     return False
 
 
-def _cells(content: bytes, layout: Mapping[str, Any]) -> Iterator[str]:
-    file = io.BytesIO(content)
+def _cells(file: BinaryIO, layout: Mapping[str, Any]) -> Iterator[str]:
     if workbooks.is_workbook(file):
         yield from workbooks.cells_of_all_sheets(file)
         return
-    for line in io.TextIOWrapper(file, encoding=layout.get("encoding") or "utf-8", errors="replace"):
-        yield from _BETWEEN_CELLS.split(line)
+    text = io.TextIOWrapper(file, encoding=layout.get("encoding") or "utf-8", errors="replace")
+    try:
+        for line in text:
+            yield from _BETWEEN_CELLS.split(line)
+    finally:
+        text.detach()  # the file is the caller's to close
 
 
 def _forms(cell: str) -> Iterator[str]:
@@ -59,12 +58,3 @@ def _forms(cell: str) -> Iterator[str]:
         yield from (address.strip(".") for address in _ADDRESS.findall(plain))
     if _PHONE.fullmatch(plain):
         yield re.sub(r"\D", "", plain).removeprefix("00")
-
-
-def _hash(form: str, key: bytes) -> str:
-    return blake2b(form.encode("utf-8", "surrogatepass"), key=key, digest_size=32, person=b"erased").hexdigest()
-
-
-def _keys() -> list[bytes]:
-    config: Config = current_app.extensions["config"]
-    return [sha256(key.encode()).digest() for key in (config.secret_key, *config.previous_secret_keys)]

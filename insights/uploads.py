@@ -286,7 +286,7 @@ def _is_thrown_away(upload: Upload) -> bool:
     sought = list(upload.sought)
     if not sought:
         return False
-    is_named = named.is_named(_content(upload), look_of(upload).layout, sought)
+    is_named = named.is_named(io.BytesIO(_content(upload)), look_of(upload).layout, sought)
     db.session.refresh(upload, with_for_update=True)
     upload.sought = [each for each in upload.sought if each not in sought]
     if is_named and upload.state not in OVER:

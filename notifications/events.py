@@ -25,6 +25,8 @@ from sqlalchemy.orm import joinedload
 from core import events as log_of_events
 from core.db import db
 from core.errors import BadInput
+from customers import customers
+from customers.models import Customer
 from notifications import preferences, suppression
 from notifications.models import Message, MessageEvent, State, SuppressionReason
 from notifications.sendgrid import MESSAGE_ARGUMENT
@@ -43,6 +45,7 @@ STATE_OF: Final[Mapping[str, State]] = {
     "bounce": State.BOUNCED,
 }
 LATEST_TIMESTAMP: Final = 2**33
+TAKES_CONSENT: Final = (SuppressionReason.SPAM_REPORT, SuppressionReason.UNSUBSCRIBE)
 
 log = structlog.get_logger(__name__)
 events_total = Counter("amends_mail_events_total", "Events that the mail provider told, without repetitions", ["kind"])
@@ -87,6 +90,7 @@ def _word(value: Any) -> str:
 
 def keep(events: Sequence[ProviderEvent], *, now: datetime) -> int:
     """Keep what is new and bring the messages to the state that follows; return how many events were new."""
+    _hold_customers({event.message_public_id for event in events if _stopping_reason(event) in TAKES_CONSENT})
     messages = _locked({event.message_public_id for event in events})
     ours = {event.id: event for event in events if event.message_public_id in messages}
     new = [ours[id] for id in _insert(ours, messages, now)]
@@ -97,6 +101,14 @@ def keep(events: Sequence[ProviderEvent], *, now: datetime) -> int:
         events_total.labels(event.kind).inc()
         _follow(event, messages[event.message_public_id], now)
     return len(new)
+
+
+def _hold_customers(public_ids: set[str]) -> None:
+    """Hold those whose consent is taken back before their messages, as erasing and merging do."""
+    named = select(Message.customer_id).where(Message.public_id.in_(public_ids), Message.customer_id.is_not(None))
+    held: set[int | None] = set()
+    while public_ids and (more := set(db.session.scalars(named)) - held):  # whoever merges one moves their messages
+        held |= {each.id for each in customers.held(select(Customer).where(Customer.id.in_(more)))}
 
 
 def _locked(public_ids: set[str]) -> dict[str, Message]:

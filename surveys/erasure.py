@@ -8,16 +8,18 @@ from __future__ import annotations
 
 from typing import Final
 
-from sqlalchemy import ScalarSelect, Text, Update, case, cast, func, literal, null, select, update
+from sqlalchemy import ScalarSelect, Text, Update, case, cast, func, literal, null, or_, select, update
 from sqlalchemy.dialects.postgresql import JSONB
 
 from core.db import db
 from customers.models import Customer
 from customers.signals import Erasure, Merge, customer_erased, customer_merged
 from incentives import records
+from notifications.models import Message, State
 from surveys.models import Invitation, InvitationState, Response
 from surveys.opened import OPEN_STATES
 
+NEVER_READ: Final = (State.BOUNCED, State.DROPPED, State.SUPPRESSED)
 KEPT_ATTRIBUTE: Final = "missing"  # why an imported answer has no score
 
 
@@ -57,10 +59,22 @@ def _neutral_key() -> object:
 
 @customer_merged.connect
 def move(_kept: Customer, *, merge: Merge) -> None:
-    """Give invitations and answers to the record that is kept, which is promised no more than one customer may get."""
+    """Give invitations and answers to the record that is kept. What a mail promised stays promised, and nothing beyond
+    what one customer may get."""
     for model in (Invitation, Response):
         _change(update(model).where(model.customer_id == merge.gone.id).values(customer_id=merge.kept.id))
-    records.keep_caps(merge.kept, by=merge.by, now=merge.now)
+    records.keep_caps(merge.kept, promised=_promised(merge.kept), by=merge.by, now=merge.now)
+
+
+def _promised(customer: Customer) -> set[int]:
+    """Return the rewards that a customer reads of, or will: in the mail of an invitation, or on the page they answered.
+
+    A mail that waits may be in a worker's hands already, so it counts as read.
+    """
+    is_told = or_(Message.state.not_in(NEVER_READ), Invitation.state == InvitationState.ANSWERED)
+    query = select(Invitation.reward_id).outerjoin(Message, Message.id == Invitation.message_id)
+    advertised = query.where(Invitation.customer_id == customer.id, Invitation.reward_id.is_not(None), is_told)
+    return {reward_id for reward_id in db.session.scalars(advertised) if reward_id is not None}
 
 
 def _change(statement: Update) -> None:

@@ -13,7 +13,7 @@ from typing import Any, Final
 from sqlalchemy import select
 
 from core.db import db, new_public_id
-from core.inserting import insert_many
+from core.inserting import among_texts, insert_many
 from customers import importing, profiles
 from customers.importing import UNKNOWN_CHANNEL, Importer
 from customers.mapping import Mapping
@@ -89,7 +89,7 @@ class ResponseImporter(Importer[ResponseRecord]):
             return ()
         keys = [record.key for record in records]
         query = select(Response.import_key).where(Response.survey_id == self.survey.id)
-        return set(db.session.scalars(query.where(Response.import_key == importing.among(keys))))
+        return set(db.session.scalars(query.where(Response.import_key == among_texts(keys))))
 
     def foresee(self, records: Sequence[ResponseRecord]) -> None:
         super().foresee(records)

@@ -23,6 +23,7 @@ from core.i18n import DEFAULT, known_code
 from core.inserting import among, insert_all, insert_many
 from core.outbox import Item
 from core.prepared import Prepared
+from customers import customers
 from customers.models import Customer, Interaction, Touchpoint
 from feedback.models import OPEN_STATES, Case, CaseState, Origin
 from incentives import rewards
@@ -315,9 +316,7 @@ def _held(invitation_ids: Sequence[int]) -> tuple[dict[int, Customer], list[Invi
 
 
 def _locked(customer_ids: Select[Any] | set[int]) -> dict[int, Customer]:
-    query = select(Customer).where(Customer.id.in_(customer_ids)).order_by(Customer.id).with_for_update(key_share=True)
-    found = db.session.scalars(query, execution_options={"populate_existing": True})
-    return {customer.id: customer for customer in found}
+    return {each.id: each for each in customers.held(select(Customer).where(Customer.id.in_(customer_ids)))}
 
 
 def _waiting(invitation_ids: Sequence[int]) -> list[Invitation]:

@@ -13,7 +13,8 @@ from core import outbox
 from core.db import db
 from core.events import Event
 from core.outbox import Item
-from customers import profiles
+from customers import customers, profiles
+from customers.models import Customer
 from customers.profiles import Scored
 from feedback import letters, outcome
 from feedback.models import Case, OutcomeCheck
@@ -27,13 +28,23 @@ BATCH = 100
 @outbox.handler("response.react", queue="reactions", batch=BATCH)
 def react(items: list[Item], *, now: datetime) -> None:
     """Let a batch of responses have their effects. Imported ones never come here."""
-    found = db.session.scalars(select(Response).where(Response.id.in_([item.ids["response_id"] for item in items])))
-    responses = found.all()
+    responses = _responses([item.ids["response_id"] for item in items])
     profiles.update_many([_scored(each) for each in responses if _changes_profile(each)])
     _record(responses)
     _issue_rewards(responses, now=now)
     letters.post_opened(_opened_cases(responses), now=now)
     _record_outcomes(responses, now=now)
+
+
+def _responses(ids: Sequence[int]) -> Sequence[Response]:
+    """Return the responses with their customers held, all before the first case is (docs/architecture.md)."""
+    mine = select(Response).where(Response.id.in_(ids))
+    people = customers.held(select(Customer).where(Customer.id.in_(mine.with_only_columns(Response.customer_id))))
+    responses = db.session.scalars(mine).all()
+    merged_meanwhile = {each.customer_id for each in responses} - {each.id for each in people} - {None}
+    if merged_meanwhile:
+        customers.held(select(Customer).where(Customer.id.in_(merged_meanwhile)))
+    return responses
 
 
 def _record_outcomes(responses: Sequence[Response], *, now: datetime) -> None:

@@ -11,7 +11,7 @@ from sqlalchemy.orm import joinedload
 from werkzeug.wrappers import Response
 
 from accounts.models import Staff
-from core import access, clock, i18n, tokens
+from core import access, clock, i18n, pace, tokens
 from core.db import db, new_public_id
 from core.errors import NotFound
 from core.events import Event
@@ -24,6 +24,7 @@ from incentives.models import Reward
 
 blueprint = Blueprint("case_page", __name__)
 blueprint.register_error_handler(NotFound, brands.offer_person)
+PER_MINUTE = 10  # what one network address may say in one case: nobody writes that fast
 Answer = str | Response | tuple[str, int]
 
 
@@ -45,6 +46,11 @@ def reply(token: str) -> Answer:
     if _has_ended(case):
         return render_template("feedback/public/gone.html", case=case, brand=case.brand), 410
     form = CustomerReplyForm(request.form)
+    try:
+        _check_pace(case, now)
+    except pace.TooFast as refusal:
+        form.reply.errors = [refusal.message]
+        return _page(case, token, form), refusal.status
     fine, uploads = form.validate(), _uploads(form)
     if not fine or uploads is None:
         return _page(case, token, form), 422
@@ -70,9 +76,15 @@ def not_fixed(token: str) -> Answer:
     case, now = _case(token), clock.now()
     if _has_ended(case):
         return render_template("feedback/public/gone.html", case=case, brand=case.brand), 410
+    _check_pace(case, now)
     outcome.mark_not_fixed(case, now)
     db.session.commit()
     return redirect(url_for("case_page.show", token=token, said="not-fixed", **_asked_language()), 303)
+
+
+def _check_pace(case: Case, now: datetime) -> None:
+    """Raise TooFast for whoever writes to one case again and again: each time reaches the desk, with its files."""
+    pace.check(f"case:{case.public_id}", request.remote_addr or "", most=PER_MINUTE, now=now)
 
 
 def _case(token: str) -> Case:

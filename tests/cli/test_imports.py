@@ -9,8 +9,8 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Sequence
-from datetime import UTC, datetime
+from collections.abc import Callable, Iterator, Sequence
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -24,18 +24,20 @@ from core import clock
 from core.db import db
 from core.events import Event
 from core.outbox import Work
-from customers import importing, mapping
+from customers import erasure, importing, mapping
 from customers.models import Brand, Customer, ImportRefusal, ImportRun, Interaction, Touchpoint
 from customers.places import Places
 from feedback.models import Case, CaseClock, CaseState, Complaint, Origin, Promise
 from incentives.models import Reward
-from insights import metrics
+from insights import commanded, metrics
 from insights.metrics import Asked
+from insights.models import ImportAtWork
 from notifications.models import Message
 from surveys.importing import ResponseImporter
 from surveys.models import Response, Survey
 from surveys.scoring import Metric
 from tests.client import Client
+from tests.customers.races import meanwhile
 from tests.factories import (
     make_api_key,
     make_brand,
@@ -633,3 +635,74 @@ def test_imported_cases_have_their_page_whatever_their_state(kind: str, run: Run
     assert pages and {page.status_code for page in pages} == {200}
     assert all("off the desk" in page.text for page in pages)
     assert "Too late" not in desk.text
+
+
+# A customer of the file is erased
+
+
+ORDERS = tuple((f"B-{n}", "2024-03-01T08:00", f"NW-{n:05}", "", "", "", "") for n in range(30))
+
+
+@pytest.fixture
+def erased_within(app: Flask, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., None]]:
+    """Return a function that has a customer erased by somebody else while the third batch is being taken in."""
+    with monkeypatch.context() as patched:
+
+        def arrange(**known: str) -> None:
+            take, is_over = importing.take, threading.Event()
+
+            def erase() -> None:
+                erasure.erase(make_customer(**known), by="system", now=clock.now())
+
+            def taken(*args: Any, **more: Any) -> Any:
+                for number, progress in enumerate(take(*args, **more)):
+                    if number == 2 and not is_over.is_set():
+                        is_over.set()
+                        with meanwhile(app, erase):
+                            pass
+                    yield progress
+
+            patched.setattr(importing, "take", taken)
+
+        yield arrange
+
+
+def customers_known() -> set[str | None]:
+    return set(db.session.scalars(select(Customer.external_id).where(Customer.erased_at.is_(None))))
+
+
+def test_a_file_under_way_that_names_somebody_erased_is_taken_in_no_further(
+    run: Run, shop: Path, erased_within: Callable[..., None], tmp_path: Path
+) -> None:
+    erased_within(external_id="NW-00025")
+
+    result = run("interactions", write(tmp_path, ORDERS), "--mapping", shop, "--batch", "10")
+
+    assert (result.exit_code, "names a customer whose record was erased meanwhile" in result.output) == (1, True)
+    assert customers_known() == {row[2] for row in ORDERS[:10]}
+    again = run("interactions", write(tmp_path, ORDERS), "--mapping", shop)
+    assert (again.exit_code, "NW-00025" in customers_known()) == (1, False)
+    without = write(tmp_path, [row for row in ORDERS if row[2] != "NW-00025"])
+    assert run("interactions", without, "--mapping", shop).exit_code == 0
+    assert customers_known() == {row[2] for row in ORDERS} - {"NW-00025"}
+
+
+def test_a_file_that_names_nobody_erased_goes_on_where_it_was(
+    run: Run, shop: Path, erased_within: Callable[..., None], tmp_path: Path
+) -> None:
+    erased_within(external_id="NW-00999", email="somebody@shop.example")
+
+    result = run("interactions", write(tmp_path, ORDERS), "--mapping", shop, "--batch", "10")
+
+    assert (result.exit_code, "30 rows: 30 interactions new" in result.output) == (0, True), result.output
+    assert db.session.scalar(select(func.count(Interaction.id))) == 30
+    assert db.session.scalar(select(func.count()).select_from(ImportAtWork)) == 0
+
+
+def test_an_import_that_was_killed_is_forgotten_after_a_week(app: Flask) -> None:
+    now = clock.now()
+    commanded.begin("0" * 64, now=now - timedelta(days=8))
+    commanded.begin("1" * 64, now=now - timedelta(days=6))
+
+    assert commanded.forget(now=now) == 1
+    assert db.session.scalars(select(ImportAtWork.file_sha256)).all() == ["1" * 64]

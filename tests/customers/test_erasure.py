@@ -18,7 +18,7 @@ from core.outbox import Item
 from customers import customers, erasure
 from customers.customers import CustomerData
 from customers.models import Brand, Customer, Interaction
-from feedback import complaints, promises
+from feedback import complaints, outcome, promises
 from feedback.complaints import ComplaintData
 from feedback.models import Case, CaseState, Complaint, OutcomeCheck, Promise, PromiseState
 from incentives import ledger
@@ -115,7 +115,8 @@ def test_nothing_that_tells_who_it_was_is_left_in_any_column(life: Life) -> None
 
     erase(life.customer)
 
-    assert marked() <= {"file.content", "import_upload.look"}, "files are looked through behind the request"
+    behind_the_request = {"file.content", "import_refusal.reason", "import_upload.look"}
+    assert marked() <= behind_the_request, "files and refused rows are looked through there"
     work_off()
     assert marked() == set()
 
@@ -167,6 +168,17 @@ def test_what_was_promised_does_not_bring_a_closed_case_back(life: Life) -> None
 
     assert broken == 0
     assert life.unhappy.state == CaseState.CLOSED
+
+
+def test_an_answer_that_is_taken_afterwards_does_not_bring_a_closed_case_back(app: Flask) -> None:
+    case = make_case()
+    check = outcome.mark_fixed(case, clock.now())
+    assert check is not None and case.customer is not None
+    erase(case.customer)
+
+    outcome.record_answer(check.id, metric="nps", score=0, now=clock.now())
+
+    assert (case.state, case.reopened, check.state, check.score) == (CaseState.CLOSED, 0, "cancelled", None)
 
 
 def test_their_addresses_are_never_written_to_again(life: Life) -> None:
@@ -451,13 +463,14 @@ def test_an_invitation_that_comes_second_is_not_sent(app: Flask) -> None:
 
 def test_every_link_of_theirs_answers_kindly(life: Life, client: Client) -> None:
     case = db.session.get_one(Case, life.unhappy.id)
+    theirs = select(Message.public_id).where(Message.customer_id == life.customer.id)
     links = [
         link(life.answered),
         f"{link(life.answered)}/thanks",
         link(life.open_link),
         f"/c/{tokens.sign('case', case.public_id)}",
         f"/u/{tokens.sign('preferences', life.customer.public_id)}",
-        f"/u/{tokens.sign('unsubscribe', db.session.scalars(select(Message.public_id).limit(1)).one())}/unsubscribe",
+        f"/u/{tokens.sign('unsubscribe', db.session.scalars(theirs.limit(1)).one())}/unsubscribe",
     ]
     erase(life.customer)
 

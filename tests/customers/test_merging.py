@@ -20,13 +20,21 @@ from customers.models import Consent, Customer, Interaction, Touchpoint
 from incentives import ledger, rewards
 from incentives.models import Reward, RewardState
 from notifications import preferences, suppression
-from notifications.models import Message
+from notifications.models import Message, State
 from surveys.models import Invitation, InvitationState
 from tests.client import Client
 from tests.customers import full_life
 from tests.customers.full_life import work_off
 from tests.customers.races import meanwhile
-from tests.factories import make_customer, make_interaction, make_invitation, make_programme, make_rule, make_touchpoint
+from tests.factories import (
+    make_brand,
+    make_customer,
+    make_interaction,
+    make_invitation,
+    make_programme,
+    make_rule,
+    make_touchpoint,
+)
 
 TOLD = CustomerData(external_id="OLD-1", email="old@shop.example", name="Hanna Neu")
 
@@ -191,8 +199,56 @@ def test_values_of_one_currency_add_up(kept: Customer, gone: Customer) -> None:
 # Rewards
 
 
+@pytest.mark.parametrize("state", [State.CREATED, State.SENDING, State.DELIVERED, State.UNCERTAIN])
+def test_what_a_mail_promised_is_kept_beyond_the_cap(kept: Customer, gone: Customer, state: State) -> None:
+    """Each record was told of a reward of which one customer may get one: who answers both gets both."""
+    programme = make_programme(cap_per_customer=1)
+    links = [make_invitation(None, customer) for customer in (kept, gone)]
+    for link, customer in zip(links, (kept, gone), strict=True):
+        _reserve(programme, link, customer)
+        _mail(link, customer, state)
+
+    merge(kept, gone)
+    third = make_invitation(None, kept)
+    until = clock.now() + timedelta(days=30)
+    more = rewards.reserve(programme, customer=kept, reason=str(third.id), until=until, by="rule", now=clock.now())
+    for link in links:
+        rewards.issue_behind_the_request(
+            programme_id=programme.id, invitation_id=link.id, customer_id=kept.id, now=clock.now()
+        )
+
+    assert db.session.scalars(select(Reward.state)).all() == [RewardState.ISSUED] * 2
+    assert (more, programme.spent_minor, programme.reserved_minor) == (None, 1000, 0)
+    assert ledger.check() == []
+
+
+@pytest.mark.parametrize("state", [State.BOUNCED, State.DROPPED, State.SUPPRESSED])
+def test_what_nobody_can_have_read_of_goes_back_beyond_the_cap(kept: Customer, gone: Customer, state: State) -> None:
+    programme = make_programme(cap_per_customer=1)
+    links = [make_invitation(None, customer) for customer in (kept, gone)]
+    for link, customer, its in zip(links, (kept, gone), (state, State.DELIVERED), strict=True):
+        _reserve(programme, link, customer)
+        _mail(link, customer, its)
+
+    merge(kept, gone)
+
+    states = db.session.scalars(select(Reward.state).order_by(Reward.id)).all()
+    assert states == [RewardState.RELEASED, RewardState.RESERVED], "the older one was never told"
+    assert ledger.check() == []
+
+
+def test_what_was_earned_and_waits_for_a_code_is_kept(kept: Customer, gone: Customer) -> None:
+    programme = make_programme(cap_per_customer=1)
+    for customer in (kept, gone):
+        _reserve(programme, make_invitation(None, customer), customer).reserved_until = None
+
+    merge(kept, gone)
+
+    assert db.session.scalars(select(Reward.state)).all() == [RewardState.RESERVED] * 2
+
+
 def test_no_reward_is_given_twice(kept: Customer, gone: Customer) -> None:
-    """One customer may get one; each record was advertised one: the one that is not handed over yet goes back."""
+    """One customer may get one; one was set aside for each record: the one that nobody was told of goes back."""
     programme = make_programme(cap_per_customer=1)
     make_rule(touchpoint := make_touchpoint(programme.brand), programme=programme)
     links = [make_invitation(None, customer, touchpoint) for customer in (kept, gone)]
@@ -232,6 +288,25 @@ def test_a_reward_earned_before_goes_to_the_kept_record(kept: Customer, gone: Cu
     )
 
     assert [each.customer_id for each in db.session.scalars(select(Reward))] == [kept.id]
+
+
+def _mail(invitation: Invitation, customer: Customer, state: State) -> None:
+    message = Message(
+        kind="invitation",
+        version=1,
+        reason=f"invitation:{invitation.id}",
+        language="en",
+        brand_id=make_brand().id,
+        customer_id=customer.id,
+        to_address=customer.email,
+        values={},
+        state=state,
+        state_at=clock.now(),
+        created_at=clock.now(),
+    )
+    db.session.add(message)
+    db.session.flush()
+    invitation.message_id = message.id
 
 
 def _reserve(programme: Any, invitation: Invitation, customer: Customer) -> Reward:

@@ -16,6 +16,7 @@ from customers.models import Brand
 from feedback import assignments, entries, files, outcome, promises
 from feedback.models import Case, CaseEntry
 from feedback.promises import Appointment
+from feedback.views.public import PER_MINUTE
 from tests.client import Client, count_queries
 from tests.factories import make_brand, make_case, make_customer, make_touchpoint
 from tests.feedback.conftest import HOUR
@@ -113,6 +114,21 @@ def test_an_empty_reply_says_so_and_a_long_one_is_kept(client: Client, case: Cas
     assert "Write what you want to tell us." in unescape(empty.get_data(as_text=True))
     assert "x" * 10_001 in long.get_data(as_text=True)
     assert db.session.scalar(select(func.count()).select_from(CaseEntry)) == 0
+
+
+def test_who_writes_again_and_again_is_asked_to_wait_with_their_words_kept(client: Client, case: Case) -> None:
+    other = make_case(case.brand)
+    for number in range(PER_MINUTE):
+        assert client.post(path(case, "/reply"), data={"reply": "x", "form_key": f"{number:022}"}).status_code == 303
+
+    response = client.post(path(case, "/reply"), data={"reply": "One more", "form_key": "z" * 22})
+
+    page = unescape(response.get_data(as_text=True))
+    assert response.status_code == 429
+    assert "Please wait a minute" in page and "One more</textarea>" in page
+    assert client.post(path(case, "/not-fixed")).status_code == 429
+    assert db.session.scalar(select(func.count()).select_from(CaseEntry)) == PER_MINUTE
+    assert client.post(path(other, "/reply"), data={"reply": "Another case", "form_key": "y" * 22}).status_code == 303
 
 
 def test_not_fixed_is_heard(client: Client, case: Case) -> None:

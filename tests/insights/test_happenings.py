@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -82,6 +82,66 @@ def test_what_is_told_late_is_counted_on_its_own_day(shop: Shop) -> None:
     assert told[((AT - timedelta(days=300)).date().isoformat(), "", "completed")] == 1
     assert told.total() == 2
     assert counted().total() == 3
+
+
+@pytest.fixture
+def recounted(monkeypatch: pytest.MonkeyPatch) -> list[date]:
+    """The days that are counted from here on, one by one, by the statement that counts them."""
+    days: list[date] = []
+    execute = db.session.execute
+
+    def noted(statement: Any, *more: Any, **named: Any) -> Any:
+        if statement is happenings._COUNT:
+            start, end = (more[0][name] for name in ("start", "end"))
+            days.extend(start + timedelta(days=day) for day in range((end - start).days + 1))
+        return execute(statement, *more, **named)
+
+    monkeypatch.setattr(db.session, "execute", noted)
+    return days
+
+
+def test_a_year_that_was_imported_is_counted_once_until_more_is_told(shop: Shop, recounted: list[date]) -> None:
+    now = AT
+    for days in range(100, 130):
+        met(shop, at=now - timedelta(days=days), received_at=now)
+
+    for minutes in range(0, 14, 2):
+        happenings.recount_told(now=now + timedelta(minutes=minutes))
+    assert len(recounted) == 30
+
+    late = now - timedelta(days=110)
+    met(shop, at=late, received_at=now + timedelta(minutes=14))
+    happenings.recount_told(now=now + timedelta(minutes=14))
+    assert recounted[30:] == [late.date()]
+    assert counted()[(late.date().isoformat(), "", "completed")] == 2
+
+
+def test_a_row_that_was_not_committed_yet_has_its_day_counted_again(shop: Shop, recounted: list[date]) -> None:
+    now = AT
+    met(shop, 2, at=now - timedelta(days=100), received_at=now)
+    early = make_interaction(shop.touchpoint, occurred_at=now, received_at=now - timedelta(hours=2))
+    met(shop, at=now - timedelta(days=100), received_at=now)
+    happenings.recount_told(now=now)
+
+    early.occurred_at, early.received_at = now - timedelta(days=100), now  # of the same day, with a lower id
+    db.session.flush()
+    happenings.recount_told(now=now + timedelta(minutes=2))
+
+    assert len(recounted) == 2
+    assert counted().total() == 4
+
+
+def test_the_round_of_every_few_hours_counts_each_day_once(shop: Shop, recounted: list[date]) -> None:
+    now = AT
+    for days in range(30, 60):
+        met(shop, at=now - timedelta(days=days), received_at=now)
+
+    happenings.recount_changing(now=now)
+    first = len(recounted)
+    happenings.recount_changing(now=now + timedelta(hours=6))
+
+    assert first == len(set(recounted)) == 61
+    assert set(recounted[first:]) == {(now - timedelta(days=days)).date() for days in range(-1, 46)}
 
 
 def test_what_is_completed_later_is_no_longer_half_done(shop: Shop) -> None:

@@ -623,6 +623,7 @@ def test_what_refused_rows_quote_goes_for_whole_names_and_leaves_others(admin: C
     work()
 
     erased(name="Anna Weiß", email="anna@weiß.example", external_id="1")
+    work()
 
     reasons = [*db.session.scalars(select(ImportRefusal.reason).order_by(ImportRefusal.line))]
     told = [reason for _line, _column, reason in upload_of(address).told["problems"]]
