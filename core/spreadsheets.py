@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Any, Final
@@ -21,6 +22,7 @@ WIDEST: Final = 60
 _SIGNS: Final = tuple("=+-@\uff1d\uff0b\uff0d\uff20")  # East Asian spreadsheets take the full-width ones as well
 _CONTROLS: Final = ("\t", "\r", "\n")
 _UNSEEN: Final = " \u00a0\u200b\u200c\u200d\u2060\ufeff\t\r\n\v\f"
+_CUT: Final = re.compile(f'([;|\t\r\n]["{_UNSEEN}]*)(?=[{re.escape("".join(_SIGNS))}])')
 
 
 def is_formula(cell: object) -> bool:
@@ -31,12 +33,19 @@ def is_formula(cell: object) -> bool:
 
 
 def harmless(cell: Any) -> Any:
-    """Return a cell of a CSV file that stays the text it is: an apostrophe before it says so to every spreadsheet."""
+    """Return a cell of a CSV file that stays the text it is: an apostrophe before it says so to every spreadsheet.
+
+    Also where a program cuts it at another delimiter than ours: quotes do not hold there, since that program has closed
+    them with the cell before.
+    """
+    if not isinstance(cell, str):
+        return cell
+    cell = _CUT.sub(r"\1'", cell)
     return f"'{cell}" if is_formula(cell) else cell
 
 
 def to_csv(head: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:
-    """Return a table as CSV; every text is quoted, so that no other delimiter cuts a formula out of its middle."""
+    """Return a table as CSV; every text is quoted, and none becomes a formula, whatever delimiter it is read with."""
     file = io.StringIO()
     writer = csv.writer(file, quoting=csv.QUOTE_NONNUMERIC)
     writer.writerow(head)
