@@ -223,7 +223,7 @@ def _go(upload_id: int, items: Sequence[Item]) -> datetime | None:
     """Go on with one file; return when it is to be gone on with, None if it came to an end."""
     outbox.renew(items, now=clock.now())  # what another file of the batch left is kept, whatever becomes of this one
     upload = db.session.get(Upload, upload_id, populate_existing=True)
-    if upload is None or upload.state not in UNDER_WAY or _is_thrown_away(upload):
+    if upload is None or upload.state not in UNDER_WAY or _is_thrown_away(upload, items):
         return None
     try:
         with importing.alone(upload.file.sha256, waiting=_another_first):
@@ -273,20 +273,23 @@ def _is_sought(upload: Upload) -> bool:
     return bool(upload.sought) or upload.state == UploadState.ERASED
 
 
-@outbox.handler("import.search", queue="reports")
-def search(*, upload_id: int, now: datetime) -> None:
-    """Look a file through for a customer who was erased, unless that was done already."""
-    upload = db.session.get(Upload, upload_id, populate_existing=True)
-    if upload is not None:
-        _is_thrown_away(upload)
+@outbox.handler("import.search", queue="reports", batch=2)
+def search(items: list[Item], *, now: datetime) -> Waiting:
+    """Look files through for customers who were erased, unless that was done already."""
+    for item in items:
+        upload = db.session.get(Upload, int(item.ids["upload_id"]), populate_existing=True)
+        if upload is not None:
+            _is_thrown_away(upload, items)
+    return {}
 
 
-def _is_thrown_away(upload: Upload) -> bool:
+def _is_thrown_away(upload: Upload, items: Sequence[Item]) -> bool:
     """Throw a file away if it names somebody who is sought; whoever uploaded it is told on its page."""
     sought = list(upload.sought)
     if not sought:
         return False
-    is_named = named.is_named(io.BytesIO(_content(upload)), look_of(upload).layout, sought)
+    file, layout = io.BytesIO(_content(upload)), look_of(upload).layout
+    is_named = named.is_named(file, layout, sought, alive=lambda: outbox.renew(items, now=clock.now()))
     db.session.refresh(upload, with_for_update=True)
     upload.sought = [each for each in upload.sought if each not in sought]
     if is_named and upload.state not in OVER:

@@ -32,7 +32,7 @@ from customers import erasure, importing
 from customers.models import Customer, ImportRefusal, ImportRun, Interaction
 from feedback.models import Case, Complaint
 from incentives.models import Reward
-from insights import uploads
+from insights import named, uploads
 from insights.models import Upload, UploadState
 from notifications.models import Message
 from surveys.models import Response
@@ -516,6 +516,15 @@ def test_a_file_is_discarded_with_its_content_and_a_forgotten_one_after_a_week(a
 # A customer of the file is erased
 
 
+def test_whoever_looks_through_a_large_file_says_that_they_live() -> None:
+    breaths: list[int] = []
+    lines = ("a,b,c,d,e\n" * (2 * named.CELLS_A_BREATH // 5)).encode()
+
+    assert not named.is_named(io.BytesIO(lines), {}, {"x"}, alive=lambda: breaths.append(1))
+
+    assert len(breaths) >= 2
+
+
 def erased(**known: str) -> None:
     erasure.erase(make_customer(**known), by="system", now=clock.now())
     db.session.commit()
@@ -540,6 +549,7 @@ def test_a_file_that_names_somebody_erased_is_thrown_away_and_its_uploader_told(
 
     erased(**known)
     assert ADDRESS not in admin.get(address).text
+    assert "Such as A-1" not in admin.get(f"{unmatched}/columns").text
     work()
 
     for each in (address, unmatched):
