@@ -357,11 +357,7 @@ def _facts_at_sending(
 
 
 def _interactions(interaction_ids: set[int]) -> dict[int, Interaction]:
-    query = (
-        select(Interaction)
-        .where(Interaction.id == among(interaction_ids))
-        .options(joinedload(Interaction.touchpoint).joinedload(Touchpoint.brand))
-    )
+    query = select(Interaction).where(Interaction.id == among(interaction_ids))
     return {interaction.id: interaction for interaction in db.session.scalars(query)}
 
 
