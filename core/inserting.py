@@ -56,9 +56,10 @@ def _inserting(
     model: type[Model], rows: Sequence[Mapping[str, Any]], unless: str, otherwise: str
 ) -> tuple[str, dict[str, Any]]:
     table = cast(Table, model.__table__)
-    columns = [column for column in table.columns if any(column.name in row for row in rows) or _default(column)]
-    names = ", ".join(f'"{column.name}"' for column in columns)
-    filled = [{column.name: _value(column, row) for column in columns} for row in rows]
+    defaults = {column.name: cast(Any, column.default) for column in table.columns if _default(column)}
+    given = defaults.keys() | {name for row in rows for name in row}
+    names = ", ".join(f'"{column.name}"' for column in table.columns if column.name in given)
+    filled = [{**{name: _made(each) for name, each in defaults.items() if name not in row}, **row} for row in rows]
     statement = f'INSERT INTO "{table.name}" ({names}) SELECT {names} '  # names of our own tables
     statement += f'FROM json_populate_recordset(CAST(NULL AS "{table.name}"), CAST(:rows AS json))'
     statement += f" ON CONFLICT {unless} DO {otherwise}" if unless else ""
@@ -69,10 +70,7 @@ def _default(column: Column[Any]) -> bool:
     return column.default is not None and column.server_default is None
 
 
-def _value(column: Column[Any], row: Mapping[str, Any]) -> Any:
-    if column.name in row or not _default(column):
-        return row.get(column.name)
-    default = cast(Any, column.default)
+def _made(default: Any) -> Any:
     return default.arg(None) if default.is_callable else default.arg
 
 
