@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gc
+
 from flask import Flask
 from werkzeug.middleware.proxy_fix import ProxyFix
 from whitenoise import WhiteNoise
@@ -52,7 +54,13 @@ TABLES_OF_CORE = (
 
 def create_app(config: Config | None = None) -> Flask:
     """Return the application. Without a config the environment is read, and the demo's own servers start with it."""
-    config = config or from_environment()
+    app = _assembled(config or from_environment())
+    if config is None:
+        gc.freeze()  # what a process starts with stays as long as it lives: looking through it again finds no garbage
+    return app
+
+
+def _assembled(config: Config) -> Flask:
     app = Application(
         "amends",
         root_path=__file__.rpartition("/")[0],
