@@ -25,8 +25,9 @@ from core.outbox import Item
 from core.prepared import Prepared
 from customers.models import Brand, Customer, Interaction, Touchpoint
 from feedback.models import OPEN_STATES, Case, CaseState, Origin
-from incentives import rewards
+from incentives import reserving, rewards
 from incentives.models import Programme, Reward, RewardState
+from incentives.reserving import Wanted
 from notifications import suppression
 from surveys import letters, rules, silence
 from surveys.models import Decision, Invitation, InvitationRule, InvitationState, SurveyVersion
@@ -373,11 +374,11 @@ _INVITED = text("UPDATE customer SET last_invited_at = :now WHERE id = ANY(CAST(
 
 def _hand_over(going: Sequence[Invitation], facts: Mapping[int, Facts], *, now: datetime) -> None:
     """Reserve what is advertised, post the messages in one batch, and note that the invitations went out."""
-    advertised = {each.id: _reserve(each, facts[each.id], now=now) for each in going}
-    posted = letters.post_invitations([(each, facts[each.id], advertised[each.id]) for each in going], now=now)
+    advertised = _set_aside(going, facts, now=now)
+    posted = letters.post_invitations([(each, facts[each.id], advertised.get(each.id)) for each in going], now=now)
     if going:
         rows = [
-            (each.id, posted.get(each.id), reward.id if (reward := advertised[each.id]) else None) for each in going
+            (each.id, posted.get(each.id), reward.id if (reward := advertised.get(each.id)) else None) for each in going
         ]
         ids, message_ids, reward_ids = (list(column) for column in zip(*rows, strict=True))
         sent = {"ids": ids, "messages": message_ids, "rewards": reward_ids, "state": str(InvitationState.SENT)}
@@ -387,15 +388,17 @@ def _hand_over(going: Sequence[Invitation], facts: Mapping[int, Facts], *, now: 
         db.session.expire(invitation)  # it was changed beside the session: a row each would take a statement each
 
 
-def _reserve(invitation: Invitation, facts: Facts, *, now: datetime) -> Reward | None:
-    """Set the advertised reward aside until the link runs out; where the programme says no, none is advertised."""
-    if facts.rule is None or facts.rule.programme is None or facts.customer is None:
-        return None
-    reason = reason_of(invitation.id)
-    until = invitation.expires_at
-    return rewards.reserve(
-        facts.rule.programme, customer=facts.customer, reason=reason, until=until, by="rule", now=now
-    )
+def _set_aside(going: Sequence[Invitation], facts: Mapping[int, Facts], *, now: datetime) -> dict[int, Reward]:
+    """Set the advertised rewards aside until their links run out; where a programme says no, none is advertised."""
+    wanted: dict[Programme, list[Wanted]] = defaultdict(list)
+    for each in going:
+        rule, customer = facts[each.id].rule, facts[each.id].customer
+        if rule is not None and rule.programme is not None and customer is not None:
+            wanted[rule.programme].append(Wanted(customer, reason_of(each.id), each.expires_at))
+    held: dict[str, Reward] = {}
+    for programme in sorted(wanted, key=lambda each: each.id):
+        held |= reserving.reserve_each(programme, wanted[programme], by="rule", now=now)
+    return {each.id: held[reason_of(each.id)] for each in going if reason_of(each.id) in held}
 
 
 def reason_of(invitation_id: int) -> str:
