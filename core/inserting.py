@@ -5,12 +5,14 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import date
+from functools import cache
 from typing import Any, TypeVar, cast
 
-from sqlalchemy import BigInteger, Column, Row, Table, Text, any_, literal, select, text
+from sqlalchemy import BigInteger, Table, Text, any_, literal, select, text
 from sqlalchemy.dialects.postgresql import ARRAY
 
 from core.db import Model, db
+from core.prepared import Prepared
 
 Made = TypeVar("Made", bound=Model)
 
@@ -22,7 +24,7 @@ def insert_many(
     unless: str = "",
     otherwise: str = "NOTHING",
     returning: Sequence[str] = (),
-) -> Sequence[Row[Any]]:
+) -> Sequence[Any]:
     """Insert the rows in their order, filled up with the columns' defaults; return the columns asked for of new rows.
 
     `unless` is the target of ON CONFLICT … DO `otherwise` as SQL has it, such as "(reason)"; without it a conflict
@@ -30,10 +32,7 @@ def insert_many(
     """
     if not rows:
         return []
-    statement, sent = _inserting(model, rows, unless, otherwise)
-    statement += " RETURNING " + ", ".join(f'"{name}"' for name in returning) if returning else ""
-    result = db.session.execute(text(statement), sent)
-    return result.all() if returning else []
+    return _inserting(model, _given(model, rows), unless, otherwise, tuple(returning)).run(rows=_sent(model, rows))
 
 
 def insert_all(
@@ -42,9 +41,8 @@ def insert_all(
     """Insert the rows as insert_many does, and return them whole: the new ones, and those that were updated."""
     if not rows:
         return []
-    statement, sent = _inserting(model, rows, unless, otherwise)
-    made = select(model).from_statement(text(f"{statement} RETURNING *"))
-    return db.session.scalars(made, sent, execution_options={"populate_existing": True}).all()
+    made = _making(model, _given(model, rows), unless, otherwise)
+    return db.session.scalars(made, {"rows": _sent(model, rows)}, execution_options={"populate_existing": True}).all()
 
 
 def among(ids: Iterable[int]) -> Any:
@@ -57,27 +55,44 @@ def among_texts(values: Iterable[str]) -> Any:
     return any_(literal(list(values), ARRAY(Text)))
 
 
+@cache
 def _inserting(
-    model: type[Model], rows: Sequence[Mapping[str, Any]], unless: str, otherwise: str
-) -> tuple[str, dict[str, Any]]:
+    model: type[Model], given: frozenset[str], unless: str, otherwise: str, returning: tuple[str, ...]
+) -> Prepared:
+    returned = " RETURNING " + ", ".join(f'"{name}"' for name in returning) if returning else ""
+    return Prepared(text(_statement(model, given, unless, otherwise) + returned))
+
+
+@cache
+def _making(model: type[Made], given: frozenset[str], unless: str, otherwise: str) -> Any:
+    return select(model).from_statement(text(_statement(model, given, unless, otherwise) + " RETURNING *"))
+
+
+def _statement(model: type[Model], given: frozenset[str], unless: str, otherwise: str) -> str:
     table = cast(Table, model.__table__)
-    columns = [column for column in table.columns if any(column.name in row for row in rows) or _default(column)]
-    names = ", ".join(f'"{column.name}"' for column in columns)
-    filled = [{column.name: _value(column, row) for column in columns} for row in rows]
+    names = ", ".join(f'"{column.name}"' for column in table.columns if column.name in given)
     statement = f'INSERT INTO "{table.name}" ({names}) SELECT {names} '  # names of our own tables
     statement += f'FROM json_populate_recordset(CAST(NULL AS "{table.name}"), CAST(:rows AS json))'
-    statement += f" ON CONFLICT {unless} DO {otherwise}" if unless else ""
-    return statement, {"rows": json.dumps(filled, default=_plain, ensure_ascii=False)}
+    return statement + (f" ON CONFLICT {unless} DO {otherwise}" if unless else "")
 
 
-def _default(column: Column[Any]) -> bool:
-    return column.default is not None and column.server_default is None
+def _given(model: type[Model], rows: Sequence[Mapping[str, Any]]) -> frozenset[str]:
+    return frozenset().union(_defaults(model), *rows)
 
 
-def _value(column: Column[Any], row: Mapping[str, Any]) -> Any:
-    if column.name in row or not _default(column):
-        return row.get(column.name)
-    default = cast(Any, column.default)
+def _sent(model: type[Model], rows: Sequence[Mapping[str, Any]]) -> str:
+    defaults = _defaults(model)
+    filled = [{**{name: _made(each) for name, each in defaults.items() if name not in row}, **row} for row in rows]
+    return json.dumps(filled, default=_plain, ensure_ascii=False)
+
+
+@cache
+def _defaults(model: type[Model]) -> Mapping[str, Any]:
+    columns = cast(Table, model.__table__).columns
+    return {each.name: each.default for each in columns if each.default is not None and each.server_default is None}
+
+
+def _made(default: Any) -> Any:
     return default.arg(None) if default.is_callable else default.arg
 
 

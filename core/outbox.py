@@ -50,6 +50,7 @@ from core.inserting import insert_many
 
 QUEUES: Final = ("messages", "rewards", "reactions", "reports")
 LEASE: Final = timedelta(seconds=60)
+AGED: Final = timedelta(seconds=10)  # a younger lease is not renewed: nobody else can have got it
 MAX_ATTEMPTS: Final = 12
 BATCH: Final = 500
 LOST_AFTER: Final = timedelta(minutes=1)  # what waits so long past its time without a row of work gets one again
@@ -98,14 +99,18 @@ Waiting: TypeAlias = Mapping[int, datetime]
 Run = TypeVar("Run", bound="Callable[..., Waiting | None]")
 
 
-@dataclass(frozen=True)
+@dataclass
 class Item:
-    """One claimed row: its ids, how often it was tried before, and the fence that completing it needs."""
+    """One claimed row: its ids, how often it was tried before, the fence that completing it needs.
+
+    `leased_at` is when its lease was taken or last renewed.
+    """
 
     id: int
     ids: dict[str, Any]
     attempts: int
     fence: int
+    leased_at: datetime | None = None
 
 
 @dataclass(frozen=True)
@@ -317,13 +322,16 @@ def claim(queue: str, *, now: datetime, limit: int = BATCH) -> dict[str, list[It
     db.session.commit()
     claimed: dict[str, list[Item]] = defaultdict(list)
     for row in sorted(rows, key=lambda row: row.id):
-        claimed[row.handler].append(Item(row.id, row.ids, row.attempts, row.fence))
+        claimed[row.handler].append(Item(row.id, row.ids, row.attempts, row.fence, leased_at=now))
     return claimed
 
 
 def renew(items: Sequence[Item], *, now: datetime) -> None:
-    """Extend the lease of work that takes long; commits. Raises LeaseLost when somebody else has it."""
-    _fenced_update(items, leased_until=now + LEASE)
+    """Extend the lease of work that takes long, unless it is young; commits. Raises LeaseLost when others have it."""
+    if any(item.leased_at is None or item.leased_at < now - AGED for item in items):
+        _fenced_update(items, leased_until=now + LEASE)
+        for item in items:
+            item.leased_at = now
     db.session.commit()
 
 

@@ -73,12 +73,12 @@ class Prepared:
             listener(heard, cursor, sql, sent, None, False)
         try:
             cursor.execute(sql, sent, prepare=True)  # type: ignore[call-arg]  # psycopg's own
-            rows = cursor.fetchall()
+            rows = cursor.fetchall() if cursor.description else []
         except psycopg.Error as error:
             raise _told(error, sql, heard, lent) from error
         for listener in heard.dispatch.after_cursor_execute:
             listener(heard, cursor, sql, sent, None, False)
-        return list(map(self._named(cursor), rows))
+        return list(map(self._named(cursor), rows)) if rows else []
 
     def _named(self, cursor: Any) -> Callable[[Any], Any]:
         make: Callable[[Any], Any] | None = self.__dict__.get("_make")

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any, Final
 
 from flask_babel import gettext as _
-from sqlalchemy import ScalarSelect, exists, func, select
+from sqlalchemy import ColumnElement, ScalarSelect, exists, func, select
 
 from accounts.models import Staff
 from core import conditions
 from core.db import db
 from core.errors import Refusal
+from core.inserting import among
 from customers.models import Customer
 from incentives.models import Programme, Reward, RewardState
 
@@ -76,6 +78,14 @@ def may_get_one(programme: Programme, customer: Customer, *, now: datetime) -> b
     return not staff and given < programme.cap_per_customer
 
 
+def eligible_among(programme: Programme, customers: Sequence[Customer]) -> set[int]:
+    """Return the ids of those to whom the conditions allow rewards, and who are none of us; one statement."""
+    able = {each.id: each for each in customers if each.erased_at is None and meets(programme, each)}
+    addresses = {(each.email or "").lower() for each in able.values()}
+    ours = set(db.session.scalars(select(func.lower(Staff.email)).where(func.lower(Staff.email).in_(addresses))))
+    return {each.id for each in able.values() if (each.email or "").lower() not in ours}
+
+
 def is_staff(customer: Customer) -> bool:
     """Whether a customer's address is that of a staff account."""
     return bool(db.session.execute(select(_is_staff(customer))).scalar_one())
@@ -87,13 +97,20 @@ def _is_staff(customer: Customer) -> Any:
 
 def rewards_since(programme: Programme, customer: Customer, *, now: datetime) -> ScalarSelect[int]:
     """Return the count, as SQL, of what a customer got or is promised in the programme's cap_days before `now`."""
+    counted = select(func.count()).where(Reward.customer_id == customer.id, *_counts(programme, now))
+    return counted.scalar_subquery()
+
+
+def given_since(programme: Programme, customer_ids: Collection[int], *, now: datetime) -> Counter[int]:
+    """Return the same count for many customers."""
+    counted = select(Reward.customer_id, func.count()).where(Reward.customer_id == among(customer_ids))
+    rows = db.session.execute(counted.where(*_counts(programme, now)).group_by(Reward.customer_id))
+    return Counter({customer_id: count for customer_id, count in rows if customer_id is not None})
+
+
+def _counts(programme: Programme, now: datetime) -> tuple[ColumnElement[bool], ...]:
     return (
-        select(func.count())
-        .where(
-            Reward.programme_id == programme.id,
-            Reward.customer_id == customer.id,
-            Reward.state != RewardState.RELEASED,
-            Reward.created_at > now - timedelta(days=programme.cap_days),
-        )
-        .scalar_subquery()
+        Reward.programme_id == programme.id,
+        Reward.state != RewardState.RELEASED,
+        Reward.created_at > now - timedelta(days=programme.cap_days),
     )

@@ -11,10 +11,11 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import ColumnElement, case, func, insert, or_, select
+from sqlalchemy import ColumnElement, case, func, or_, select
 from sqlalchemy.orm import joinedload
 
 from core.db import db, new_public_id
+from core.inserting import insert_many
 from incentives.models import Account, LedgerEntry, Programme, Reward, RewardState
 
 PAGE = 50
@@ -84,9 +85,7 @@ class Fault:
 
 def post(*transfers: Transfer) -> None:
     """Write transfers into the ledger, in the transaction that moved the money."""
-    rows = [half for transfer in transfers for half in _halves(transfer)]
-    if rows:
-        db.session.execute(insert(LedgerEntry), rows)
+    insert_many(LedgerEntry, [half for transfer in transfers for half in _halves(transfer)])
 
 
 def _halves(transfer: Transfer) -> Iterable[dict[str, Any]]:

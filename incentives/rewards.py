@@ -12,7 +12,6 @@ from typing import Any, Final
 
 import structlog
 from flask_babel import gettext as _
-from sqlalchemy import insert as plain_insert
 from sqlalchemy import literal, select, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import joinedload
@@ -20,6 +19,7 @@ from sqlalchemy.orm import joinedload
 from core import events, i18n, outbox
 from core.db import Moment, db, new_public_id, written
 from core.errors import Conflict
+from core.inserting import insert_many
 from customers.customers import remaining
 from customers.models import Customer
 from incentives import budgets, codes, eligibility, ledger, public
@@ -295,10 +295,13 @@ def give_back(rewards: Sequence[Reward], *, by: str, now: datetime) -> None:
     db.session.flush()
     for _programme_id, released in sorted(by_programme.items()):
         budgets.release(released[0].programme, sum(reward.amount_minor for reward in released))
-    source, target = Account.RESERVED, Account.BUDGET
-    ledger.post(*(_transfer(reward, Kind.RELEASED, source, target, by=by, now=now) for reward in rewards))
-    if rows := [_event("reward.released", reward, by, now) for reward in rewards]:
-        db.session.execute(plain_insert(events.Event), rows)
+    note(rewards, Kind.RELEASED, Account.RESERVED, Account.BUDGET, by=by, now=now)
+
+
+def note(rewards: Sequence[Reward], kind: Kind, source: Account, target: Account, *, by: str, now: datetime) -> None:
+    """Write what was done with rewards into the ledger and into the log; two statements, however many."""
+    ledger.post(*(_transfer(reward, kind, source, target, by=by, now=now) for reward in rewards))
+    insert_many(events.Event, [_event(f"reward.{kind}", reward, by, now) for reward in rewards])
 
 
 def post(reward: Reward, kind: Kind, source: Account, target: Account, *, by: str, now: datetime) -> None:

@@ -9,7 +9,8 @@ from datetime import date, timedelta
 from enum import StrEnum
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement, func, or_, select
+from sqlalchemy import ColumnElement, Date, func, literal, or_, select
+from sqlalchemy.dialects.postgresql import ARRAY
 
 from core.db import db
 from core.errors import BadInput
@@ -21,6 +22,7 @@ from surveys.scoring import Figure, Metric
 
 Counts = dict[int, int]
 Period = tuple[date, date]  # first and last day
+DAY: Final = timedelta(days=1)
 
 
 class GroupBy(StrEnum):
@@ -115,17 +117,31 @@ def reports(asked: Asked, periods: Sequence[Period], *, group_by: GroupBy) -> li
 
 
 def counts_in(asked: Asked, periods: Sequence[Period], *, group_by: GroupBy) -> list[dict[Any, Counts]]:
-    """Return, for each period, counts of scores by the raw value of a group, an id or a word; one statement."""
-    column = _column(group_by)
-    within = [Rollup.day.between(*period) for period in periods]
-    sums: list[Any] = [func.sum(Rollup.count).filter(each) for each in within]
-    query: Any = select(column, Rollup.score, *sums).where(or_(*within), *_restrictions(asked, group_by))
-    found: list[dict[Any, Counts]] = [defaultdict(dict) for _ in periods]
-    for value, score, *counts in db.session.execute(query.group_by(column, Rollup.score)):
-        for grouped, count in zip(found, counts, strict=True):
-            if count:
-                grouped[value][score] = int(count)
+    """Return, for each period, counts of scores by the raw value of a group, an id or a word; one statement.
+
+    Each day is read and added up once: the periods are cut where one of them begins or ends, and put together here.
+    """
+    cuts = sorted({day for start, end in periods for day in (start, end + DAY)})
+    keys = (_column(group_by), Rollup.score, func.width_bucket(Rollup.day, literal(cuts, ARRAY(Date))))
+    read = or_(*(Rollup.day.between(*span) for span in _spans(periods)))
+    query = select(*keys, func.sum(Rollup.count)).where(read, *_restrictions(asked, group_by)).group_by(*keys)
+    found: list[dict[Any, Counts]] = [defaultdict(lambda: defaultdict(int)) for _ in periods]
+    for value, score, stretch, count in db.session.execute(query):
+        for grouped, (start, end) in zip(found, periods, strict=True):
+            if count and start <= cuts[stretch - 1] <= end:
+                grouped[value][score] += int(count)
     return found
+
+
+def _spans(periods: Iterable[Period]) -> list[Period]:
+    """Return the days of all periods as few periods that neither meet nor overlap."""
+    spans: list[Period] = []
+    for start, end in sorted(periods):
+        if spans and start <= spans[-1][1] + DAY:
+            spans[-1] = (spans[-1][0], max(spans[-1][1], end))
+        else:
+            spans.append((start, end))
+    return spans
 
 
 def _report(asked: Asked, grouped: Mapping[Any, Counts], names: Mapping[Any, tuple[str, str]]) -> Report:

@@ -25,7 +25,7 @@ from flask import current_app
 from flask_babel import gettext as _
 from prometheus_client import Counter, Histogram
 from sqlalchemy import CursorResult, case, null, select, update
-from sqlalchemy.orm import joinedload
+from sqlalchemy.orm import selectinload
 
 from core import clock, outbox
 from core.config import Config, Environment
@@ -110,7 +110,7 @@ def send(items: list[outbox.Item], *, now: datetime) -> outbox.Waiting:
 def _ready(message_ids: Iterable[int], now: datetime) -> list[Message]:
     """Return those that are to be sent; settle those that were under way when a worker died, or may not be sent."""
     query = select(Message).where(Message.id == among(message_ids)).order_by(Message.id)
-    query = query.options(joinedload(Message.brand)).execution_options(populate_existing=True)
+    query = query.options(selectinload(Message.brand)).execution_options(populate_existing=True)
     messages = list(db.session.scalars(query))
     sendable = _sendable_states()
     if lost := [each.id for each in messages if each.state == State.SENDING and State.SENDING not in sendable]:

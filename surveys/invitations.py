@@ -7,7 +7,7 @@ checks are invited elsewhere (`surveys.outcomes`): quarantine, sampling and hold
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final, cast
@@ -24,10 +24,11 @@ from core.inserting import among, insert_all, insert_many
 from core.outbox import Item
 from core.prepared import Prepared
 from customers import customers
-from customers.models import Customer, Interaction, Touchpoint
+from customers.models import Brand, Customer, Interaction, Touchpoint
 from feedback.models import OPEN_STATES, Case, CaseState, Origin
-from incentives import rewards
+from incentives import reserving, rewards
 from incentives.models import Programme, Reward, RewardState
+from incentives.reserving import Wanted
 from notifications import suppression
 from surveys import letters, rules, silence
 from surveys.models import Decision, Invitation, InvitationRule, InvitationState, SurveyVersion
@@ -70,6 +71,7 @@ def decide(interactions: Sequence[Interaction], *, new: Collection[int] = frozen
 class Judged:
     facts: Facts
     reason: Reason
+    language: str  # to write in
 
     @property
     def outcome(self) -> str:
@@ -106,65 +108,37 @@ def _forget_half_done(interactions: Sequence[Interaction], known: dict[int, Deci
 
 
 def _judge_all(interactions: Sequence[Interaction], *, now: datetime) -> list[Judged]:
-    found = _rules({each.touchpoint_id for each in interactions})
+    places = list({each.touchpoint_id for each in interactions})
+    found = {row.touchpoint_id: row for row in _RULES_OF.run(places=places)}
     people = _customers({each.customer_id for each in interactions if each.customer_id})
     invited = _last_invited(people)
     held = _holding(people)
     stopped = suppression.suppressed_among([each.email for each in people.values() if each.email], "survey")
-    silent = _silent(found, people, now=now)
+    silent = _silent(found.values(), people, now=now)
     judged = []
     for interaction in interactions:
-        rule, version_id = found.get(interaction.touchpoint_id, (None, None))
+        rule = found.get(interaction.touchpoint_id)
         customer = people.get(interaction.customer_id or 0)
         facts = Facts(
             interaction=interaction,
             customer=customer,
             rule=rule,
-            version_id=version_id,
+            version_id=rule.version_id if rule else None,
             is_suppressed=bool(customer and customer.email in stopped),
             holds=held.get(customer.id) if customer else None,
             last_invited_at=invited.get(customer.id) if customer else None,
             now=now,
             is_silent=bool(customer and customer.id in silent),
         )
-        judged.append(Judged(facts, rules.judge(facts)))
+        language = language_for(customer, rule.brand_language if rule else DEFAULT)
+        judged.append(Judged(facts, rules.judge(facts), language))
         if customer and judged[-1].reason is Reason.INVITED:  # the next interaction of the same batch sees this one
             invited[customer.id] = facts.send_at
     return judged
 
 
-_published = (
-    select(SurveyVersion.survey_id, func.max(SurveyVersion.number).label("number"))
-    .where(SurveyVersion.published_at.is_not(None))
-    .group_by(SurveyVersion.survey_id)
-    .subquery()
-)
-_RULES_OF: Final = (
-    select(InvitationRule, SurveyVersion.id)
-    .outerjoin(_published, _published.c.survey_id == InvitationRule.survey_id)
-    .outerjoin(
-        SurveyVersion,
-        (SurveyVersion.survey_id == _published.c.survey_id) & (SurveyVersion.number == _published.c.number),
-    )
-    .where(InvitationRule.touchpoint_id == any_(bindparam("places", type_=ARRAY(BigInteger))))
-    .options(
-        joinedload(InvitationRule.programme).joinedload(Programme.brand),
-        joinedload(InvitationRule.touchpoint).joinedload(Touchpoint.brand),
-    )
-)
-
-
-def _silent(
-    found: Mapping[int, tuple[InvitationRule, int | None]], people: Mapping[int, Customer], *, now: datetime
-) -> frozenset[int]:
-    asks = silence.is_asked_about(rule for rule, _version in found.values())
-    return silence.silent_among(people.keys(), now=now) if asks else frozenset()
-
-
-def _rules(touchpoint_ids: set[int]) -> dict[int, tuple[InvitationRule, int | None]]:
-    """Return the rule of each touchpoint with the id of its survey's version asked now."""
-    found = db.session.execute(_RULES_OF, {"places": list(touchpoint_ids)})
-    return {rule.touchpoint_id: (rule, version_id) for rule, version_id in found}
+def _silent(asked: Iterable[InvitationRule], people: Mapping[int, Customer], *, now: datetime) -> frozenset[int]:
+    return silence.silent_among(people.keys(), now=now) if silence.is_asked_about(asked) else frozenset()
 
 
 def _customers(customer_ids: set[int]) -> dict[int, Customer]:
@@ -194,6 +168,20 @@ def _holding(people: Mapping[int, Customer]) -> dict[int, Reason]:
 
 
 _invitation, _case = cast(Table, Invitation.__table__), cast(Table, Case.__table__)
+_rule, _version = cast(Table, InvitationRule.__table__), cast(Table, SurveyVersion.__table__)
+_asked_now = (
+    select(_version.c.id)
+    .where(_version.c.survey_id == _rule.c.survey_id, _version.c.published_at.is_not(None))
+    .order_by(_version.c.number.desc())
+    .limit(1)
+    .scalar_subquery()
+)
+_RULES_OF: Final = Prepared(  # every column of the rules, so that a row is as good as the rule
+    select(_rule, _asked_now.label("version_id"), Brand.__table__.c.language.label("brand_language"))
+    .join(Touchpoint.__table__, Touchpoint.__table__.c.id == _rule.c.touchpoint_id)
+    .join(Brand.__table__, Brand.__table__.c.id == Touchpoint.__table__.c.brand_id)
+    .where(_rule.c.touchpoint_id == any_(bindparam("places", type_=ARRAY(BigInteger))))
+)
 _AMONG_PEOPLE: Final = any_(bindparam("people", type_=ARRAY(BigInteger)))
 _WAITING_FOR: Final = Prepared(
     select(_invitation.c.customer_id, func.max(_invitation.c.send_at).label("send_at"))
@@ -251,24 +239,24 @@ def _inputs(facts: Facts) -> dict[str, Any]:
 
 
 def _invite(judged: Sequence[Judged], *, now: datetime) -> None:
-    rows = [_row(each.facts, now) for each in judged if each.reason is Reason.INVITED]
+    rows = [_row(each, now) for each in judged if each.reason is Reason.INVITED]
     if not rows:
         return
     sent = insert_many(Invitation, rows, returning=("id", "send_at"))
     outbox.later_each("invitation.send", [(str(row.id), {"invitation_id": row.id}, row.send_at) for row in sent])
 
 
-def _row(facts: Facts, now: datetime) -> dict[str, Any]:
-    rule, customer = facts.the_rule, facts.the_customer
+def _row(judged: Judged, now: datetime) -> dict[str, Any]:
+    facts, rule = judged.facts, judged.facts.the_rule
     return {
         "public_id": new_public_id(),
         "survey_id": rule.survey_id,
         "version_id": facts.version_id,
         "interaction_id": facts.interaction.id,
         "touchpoint_id": facts.interaction.touchpoint_id,
-        "customer_id": customer.id,
+        "customer_id": facts.the_customer.id,
         "channel": "email",
-        "language": language_for(customer, rule.touchpoint.brand.language),
+        "language": judged.language,
         "state": InvitationState.WAITING,
         "created_at": now,
         "send_at": facts.send_at,
@@ -336,11 +324,11 @@ def _facts_at_sending(
     about = _interactions({each.interaction_id for each in waiting if each.interaction_id})
     held = _holding(people)
     stopped = suppression.suppressed_among([each.email for each in people.values() if each.email], "survey")
-    silent = _silent(found, people, now=now)
+    silent = _silent(found.values(), people, now=now)
     facts = {}
     for each in waiting:
         customer = people.get(each.customer_id or 0)
-        rule, _newest = found.get(each.touchpoint_id or 0, (None, None))
+        rule = found.get(each.touchpoint_id or 0)
         facts[each.id] = Facts(
             interaction=about[each.interaction_id or 0],
             customer=customer,
@@ -355,12 +343,18 @@ def _facts_at_sending(
     return facts
 
 
-def _interactions(interaction_ids: set[int]) -> dict[int, Interaction]:
-    query = (
-        select(Interaction)
-        .where(Interaction.id == among(interaction_ids))
-        .options(joinedload(Interaction.touchpoint).joinedload(Touchpoint.brand))
+def _rules(touchpoint_ids: set[int]) -> dict[int, InvitationRule]:
+    """Return the rule of each touchpoint with what it advertises and whom it writes for."""
+    query = select(InvitationRule).where(InvitationRule.touchpoint_id.in_(touchpoint_ids))
+    query = query.options(
+        joinedload(InvitationRule.programme).joinedload(Programme.brand),
+        joinedload(InvitationRule.touchpoint).joinedload(Touchpoint.brand),
     )
+    return {rule.touchpoint_id: rule for rule in db.session.scalars(query)}
+
+
+def _interactions(interaction_ids: set[int]) -> dict[int, Interaction]:
+    query = select(Interaction).where(Interaction.id == among(interaction_ids))
     return {interaction.id: interaction for interaction in db.session.scalars(query)}
 
 
@@ -379,11 +373,11 @@ _INVITED = text("UPDATE customer SET last_invited_at = :now WHERE id = ANY(CAST(
 
 def _hand_over(going: Sequence[Invitation], facts: Mapping[int, Facts], *, now: datetime) -> None:
     """Reserve what is advertised, post the messages in one batch, and note that the invitations went out."""
-    advertised = {each.id: _reserve(each, facts[each.id], now=now) for each in going}
-    posted = letters.post_invitations([(each, facts[each.id], advertised[each.id]) for each in going], now=now)
+    advertised = _set_aside(going, facts, now=now)
+    posted = letters.post_invitations([(each, facts[each.id], advertised.get(each.id)) for each in going], now=now)
     if going:
         rows = [
-            (each.id, posted.get(each.id), reward.id if (reward := advertised[each.id]) else None) for each in going
+            (each.id, posted.get(each.id), reward.id if (reward := advertised.get(each.id)) else None) for each in going
         ]
         ids, message_ids, reward_ids = (list(column) for column in zip(*rows, strict=True))
         sent = {"ids": ids, "messages": message_ids, "rewards": reward_ids, "state": str(InvitationState.SENT)}
@@ -393,15 +387,17 @@ def _hand_over(going: Sequence[Invitation], facts: Mapping[int, Facts], *, now: 
         db.session.expire(invitation)  # it was changed beside the session: a row each would take a statement each
 
 
-def _reserve(invitation: Invitation, facts: Facts, *, now: datetime) -> Reward | None:
-    """Set the advertised reward aside until the link runs out; where the programme says no, none is advertised."""
-    if facts.rule is None or facts.rule.programme is None or facts.customer is None:
-        return None
-    reason = reason_of(invitation.id)
-    until = invitation.expires_at
-    return rewards.reserve(
-        facts.rule.programme, customer=facts.customer, reason=reason, until=until, by="rule", now=now
-    )
+def _set_aside(going: Sequence[Invitation], facts: Mapping[int, Facts], *, now: datetime) -> dict[int, Reward]:
+    """Set the advertised rewards aside until their links run out; where a programme says no, none is advertised."""
+    wanted: dict[Programme, list[Wanted]] = defaultdict(list)
+    for each in going:
+        rule, customer = facts[each.id].rule, facts[each.id].customer
+        if rule is not None and rule.programme is not None and customer is not None:
+            wanted[rule.programme].append(Wanted(customer, reason_of(each.id), each.expires_at))
+    held: dict[str, Reward] = {}
+    for programme in sorted(wanted, key=lambda each: each.id):
+        held |= reserving.reserve_each(programme, wanted[programme], by="rule", now=now)
+    return {each.id: held[reason_of(each.id)] for each in going if reason_of(each.id) in held}
 
 
 def reason_of(invitation_id: int) -> str:

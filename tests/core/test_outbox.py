@@ -133,6 +133,21 @@ def test_who_lost_the_lease_completes_nothing(app: Flask) -> None:
     assert state().done_at is None
 
 
+def test_a_lease_is_renewed_once_it_is_some_seconds_old(app: Flask) -> None:
+    put("test.many", 1)
+    begun = clock.now()
+    items = outbox.claim("reports", now=begun)["test.many"]
+
+    with count_queries() as young:
+        outbox.renew(items, now=begun + timedelta(seconds=1))
+    first = state().leased_until
+    outbox.renew(items, now=begun + timedelta(seconds=40))
+
+    assert len(young) == 0
+    assert first == begun + outbox.LEASE
+    assert state().leased_until == begun + timedelta(seconds=40) + outbox.LEASE
+
+
 def test_four_drains_at_once_do_each_piece_once(app: Flask) -> None:
     put("test.one", *range(200))
 

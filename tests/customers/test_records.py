@@ -4,6 +4,7 @@ import threading
 from datetime import timedelta
 
 import pytest
+from email_validator import EmailNotValidError, validate_email
 from flask import Flask
 from sqlalchemy import func, select
 
@@ -136,6 +137,22 @@ def test_consent_is_noted_with_who_changed_it(app: Flask) -> None:
 )
 def test_addresses_are_written_one_way(given: str, written: str | None) -> None:
     assert written_email(given) == written
+
+
+PLAIN = "hanna@shop.example h.k+2@a-b.co.uk info@shop.de h_-@x9.io"
+NEARLY = "h..k@shop.example .h@shop.example h@shop h@-a.de h@a-.de h@ab--c.de h@xn--p1ai.de h@a.de. h@a.c0m h@a.1 @a.de"
+NOT_OF_THE_WORLD = "h@shop.local h@a.localhost h@a.onion h@a.invalid h@a.arpa h@a.test"
+WRITTEN_OTHERWISE = f"Info@shop.de hé@shop.de h@shöp.de h@{'a' * 64}.de h@{'a' * 30}.{'b' * 30}.de"
+
+
+@pytest.mark.parametrize("address", f"{PLAIN} {NEARLY} {NOT_OF_THE_WORLD} {WRITTEN_OTHERWISE}".split())
+def test_plain_addresses_are_read_as_the_library_reads_them(address: str) -> None:
+    try:
+        read = validate_email(address.strip(), check_deliverability=False, test_environment=True).normalized
+    except EmailNotValidError:
+        read = None
+
+    assert written_email(address) == read
 
 
 def test_numbers_are_written_in_e164_where_they_can_be_read() -> None:

@@ -118,6 +118,20 @@ def test_a_report_costs_two_statements_at_any_number_of_answers(shop: Shop) -> N
         assert queries.count == 2
 
 
+def test_periods_that_overlap_meet_and_lie_apart_each_have_their_own_counts(shop: Shop) -> None:
+    for back in range(12):
+        shop.answer([back % 11] * (back + 1), on=TODAY - timedelta(days=back))
+    fold()
+    backs = [(9, 0), (9, 4), (3, 0), (4, 4), (11, 11), (9, 0), (30, 20)]
+    periods = [(TODAY - timedelta(days=first), TODAY - timedelta(days=last)) for first, last in backs]
+
+    found = metrics.reports(shop.asked(), periods, group_by=GroupBy.TOUCHPOINT)
+
+    alone = [metrics.report(shop.asked().moved(start=start, end=end)).counts for start, end in periods]
+    assert [each.counts for each in found] == alone
+    assert [sum(counts.values()) for counts in alone] == [55, 45, 10, 5, 12, 55, 0]
+
+
 def test_every_metric_has_its_own_counts(shop: Shop) -> None:
     shop.answer([9])
     shop.answer([5, 5], metric="csat", question="csat")

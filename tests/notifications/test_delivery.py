@@ -249,11 +249,11 @@ def test_a_worker_killed_between_claim_and_record_doubles_nothing_blindly(
     assert vendor.accepted == 1 + int(after)
 
 
-def test_whoever_lost_the_lease_does_not_call_the_provider(vendor: Vendor, post: Post) -> None:
+def test_whoever_lost_the_lease_does_not_call_the_provider(vendor: Vendor, post: Post, moved_clock: Move) -> None:
     post(1)
     items = outbox.claim("messages", now=clock.now())["message.send"]
-    db.session.execute(update(Work).values(fence=Work.fence + 1))
-    db.session.commit()
+    moved_clock(outbox.LEASE + timedelta(seconds=1))
+    outbox.claim("messages", now=clock.now())
 
     with pytest.raises(outbox.LeaseLost):
         delivery.send(items, now=clock.now())
