@@ -31,7 +31,7 @@ def test_each_acknowledged_answer_is_kept_once_though_postgresql_dies_five_times
     kept = history.responses_by_invitation()
     assert history.faults_of_answers(crowd.attempts, kept) == []
     outcomes = crowd.outcomes()
-    assert outcomes[303] > how_many / 2, outcomes  # or nothing much was tried
+    assert outcomes[303] > how_many / 4, outcomes  # or nothing much was tried
     assert outcomes.keys() <= {303, 503, None}, outcomes  # "try again later", never "we are broken"
     assert sum(outcomes.values()) - outcomes[303] >= KILLS, outcomes  # each kill was felt
 
