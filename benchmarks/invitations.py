@@ -26,11 +26,15 @@ from surveys.models import Decision, Invitation, InvitationRule, InvitationState
 DATABASE = "bench_invitations"
 PATIENCE_SECONDS = 300
 SECONDS_OF_10_000 = 10
+WORKERS = 2  # one for each core, as the Procfile's worker-messages may be started
 _numbers = count(1)
 
 
 def run(ground: Ground, size: Size) -> list[Figure]:
-    """All of the way: judged again, messages made, grouped, posted, noted. Without a reward; then the posting alone."""
+    """All of the way: judged again, messages made, grouped, posted, noted. Without a reward; then the posting alone.
+
+    By two workers.
+    """
     visits.prepare(ground, DATABASE)
     stub = Stub(ground.logs / "bodies")
     shutil.rmtree(stub.keep, ignore_errors=True)
@@ -38,8 +42,8 @@ def run(ground: Ground, size: Size) -> list[Figure]:
     with stub, ground.inside(DATABASE, **stub.settings):
         db.session.query(InvitationRule).update({"programme_id": None})
         db.session.commit()
-        worker = ground.command(DATABASE, "worker", "messages", **stub.settings)
-        with worker:
+        workers = [ground.command(DATABASE, "worker", "messages", **stub.settings) for _ in range(WORKERS)]
+        with workers[0], workers[1]:
             stub.keep.mkdir()
             _handed_over(200)  # warm
             for path in stub.keep.iterdir():
@@ -72,7 +76,7 @@ def run(ground: Ground, size: Size) -> list[Figure]:
             high=round(max(took), 2),
             lower_is_better=True,
             unit=" s",
-            measured=f"{sum(map(len, bodies)) / 1e6:.1f} MB in {len(bodies)} calls",
+            measured=f"{WORKERS} workers, {sum(map(len, bodies)) / 1e6:.1f} MB in {len(bodies)} calls",
         ),
     ]
 

@@ -407,13 +407,20 @@ def _moment_as(text: str, format_: str, zone: str | None, base: str) -> datetime
         raise _Refused(f"{text!r} lies beyond all dates.") from None
 
 
+_EXAMPLE: Final = datetime(2026, 2, 28, 14, 30, tzinfo=UTC)  # a day that no other part of the date is taken for
+
+
 def _moment(text: str, source: Source) -> datetime:
     base = source.base.isoformat() if source.base else ""
     for format_ in source.formats:
         found = _moment_as(text, format_, source.zone, base)
         if found is not None:
             return found
-    raise _Refused(f"{text!r} is in none of the formats {', '.join(source.formats)}.")
+    as_in = (
+        _EXAMPLE.isoformat(timespec="minutes") if each == "iso" else _EXAMPLE.strftime(each) for each in source.formats
+    )
+    wanted = " or ".join(f"{example} ({each})" for example, each in zip(as_in, source.formats, strict=True))
+    raise _Refused(f"{text!r} is not written as in {wanted}.")
 
 
 def _iso(text: str) -> datetime | None:

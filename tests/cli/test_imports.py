@@ -411,7 +411,7 @@ def test_every_refused_row_is_told_with_line_column_and_reason(run: Run, shop: P
 
     assert result.exit_code == REFUSED
     assert "5 rows: 1 responses new, 0 known already, 4 refused." in result.stdout
-    assert "line 3, column Answered: 'yesterday' is in none of the formats iso." in result.stderr
+    assert "line 3, column Answered: 'yesterday' is not written as in 2026-02-28T14:30+00:00 (iso)." in result.stderr
     assert "line 4, column Stars: 6 is not a score of csat (1 to 5)." in result.stderr
     assert "line 5, column Answered:" in result.stderr and "has not happened yet" in result.stderr
     kept = db.session.execute(select(ImportRefusal.line, ImportRefusal.column).order_by(ImportRefusal.line)).all()

@@ -363,13 +363,13 @@ def test_a_time_is_read_by_the_first_format_that_fits_in_the_zone_declared(
     ("text", "source", "reason"),
     [
         ("", '"at"', "blank"),
-        ("yesterday", '"at"', "none of the formats iso"),
-        ("20260114", '"at"', "none of the formats"),
-        ("2026-W03-1", '"at"', "none of the formats"),
-        ("2026-02-30", '"at"', "none of the formats"),
+        ("yesterday", '"at"', "as in 2026-02-28T14:30+00:00 (iso)"),
+        ("20260114", '"at"', "is not written as in"),
+        ("2026-W03-1", '"at"', "is not written as in"),
+        ("2026-02-30", '"at"', "is not written as in"),
         ("9999-12-31 23:59:59-14:00", '"at"', "beyond all dates"),
-        ("31", '{ column = "at", formats = ["%d"], base = 2026-02-01 }', "none of the formats %d"),
-        ("29.2.", '{ column = "at", formats = ["%d.%m."], base = 2026-01-01 }', "none of the formats"),
+        ("31", '{ column = "at", formats = ["%d"], base = 2026-02-01 }', "as in 28 (%d)"),
+        ("29.2.", '{ column = "at", formats = ["%d.%m."], base = 2026-01-01 }', "is not written as in"),
     ],
 )
 def test_what_is_no_time_is_refused(text: str, source: str, reason: str) -> None:

@@ -150,7 +150,10 @@ def test_a_file_is_matched_looked_at_tried_and_taken_in(admin: Client) -> None:
     assert admin.post(f"{address}/columns", data=FIELDS).status_code == 302
 
     looked = admin.get(address)
-    assert "Too late" in looked.text and "&#39;yesterday&#39; is in none of the formats iso." in looked.text
+    assert (
+        "Too late" in looked.text
+        and "&#39;yesterday&#39; is not written as in 2026-02-28T14:30+00:00 (iso)." in looked.text
+    )
     assert (db.session.scalar(select(func.count(Response.id))), upload_of(address).state) == (0, UploadState.READY)
 
     admin.post(f"{address}/try")
@@ -212,7 +215,7 @@ def test_the_refused_rows_are_a_csv_in_which_nothing_is_a_formula(admin: Client)
     answer = admin.get(f"/imports/runs/{run.public_id}/refusals.csv")
     assert list(csv.reader(io.StringIO(answer.text.removeprefix("\ufeff")))) == [
         ["line", "column", "reason"],
-        ["2", "Answered", "'=1+1' is in none of the formats iso."],
+        ["2", "Answered", "'=1+1' is not written as in 2026-02-28T14:30+00:00 (iso)."],
     ]
     assert answer.headers["Content-Disposition"].endswith("refused-shop.csv")
 
