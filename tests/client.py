@@ -124,7 +124,8 @@ def kept_plan(statement: str) -> str:
     values = f"({', '.join(['NULL'] * len(numbers))})" if numbers else ""
     with db.session.connection().connection.cursor() as cursor:
         cursor.execute("SET LOCAL plan_cache_mode = force_generic_plan")
-        cursor.execute("SET LOCAL enable_seqscan = off")
+        for dear in ("enable_seqscan", "enable_sort"):  # else the statistics of the moment decide, over a few rows
+            cursor.execute(f"SET LOCAL {dear} = off")
         cursor.execute(f"PREPARE kept AS {numbered}")
         cursor.execute(f"EXPLAIN EXECUTE kept{values}")
         plan = "\n".join(row[0] for row in cursor.fetchall())
