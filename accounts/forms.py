@@ -46,8 +46,9 @@ def one_line(_form: FlaskForm, field: Field) -> None:
         raise ValidationError(_("Use letters, digits and signs only."))
 
 
-def name_field(label: Any, missing: Any, hint: Any = "") -> StringField:
-    checks = [InputRequired(missing), Length(max=80, message=_l("Use at most 80 characters.")), one_line]
+def name_field(label: Any, missing: Any, hint: Any = "", *, most: int = 80) -> StringField:
+    too_long = _l("Use at most %(most)s characters.", most=most)
+    checks = [InputRequired(missing), Length(max=most, message=too_long), one_line]
     return StringField(label, checks, filters=[trimmed], description=hint)
 
 

@@ -24,3 +24,8 @@ def visible_to(staff: Staff, statement: Rows, brand_column: InstrumentedAttribut
     """
     brand_id = brand_of(staff)
     return statement if brand_id is None else statement.where(brand_column == brand_id)
+
+
+def sees(staff: Staff, brand_id: int | None) -> bool:
+    """Whether this person sees a row of this brand (None: of no one brand), as `visible_to` finds it."""
+    return brand_of(staff) in (None, brand_id)

@@ -11,8 +11,8 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import BinaryIO, Final
 
-from sqlalchemy import delete, literal, not_, select, update
-from sqlalchemy.dialects.postgresql import JSONB, insert
+from sqlalchemy import delete, select
+from sqlalchemy.dialects.postgresql import insert
 
 from core.db import db
 from customers import tables, workbooks
@@ -36,15 +36,8 @@ def begin(file_sha256: str, *, now: datetime) -> None:
 
 def seek(hashes: Sequence[str]) -> None:
     """Have every file under way looked through for these; waits for batches that are being committed at this moment."""
-    held = select(ImportAtWork.file_sha256).order_by(ImportAtWork.file_sha256).with_for_update()
-    under_way = db.session.scalars(held).all()
-    looked_for = literal(list(hashes), JSONB)
-    db.session.execute(
-        update(ImportAtWork)
-        .where(ImportAtWork.file_sha256.in_(under_way), not_(ImportAtWork.sought.bool_op("@>")(looked_for)))
-        .values(sought=ImportAtWork.sought.op("||")(looked_for))
-        .execution_options(synchronize_session="fetch")
-    )
+    under_way = select(ImportAtWork.file_sha256).order_by(ImportAtWork.file_sha256)
+    named.leave_word(ImportAtWork, ImportAtWork.file_sha256, under_way, hashes)
 
 
 def is_sought(file_sha256: str) -> bool:

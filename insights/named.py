@@ -7,9 +7,13 @@ from __future__ import annotations
 
 import io
 import re
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from typing import Any, BinaryIO, Final
 
+from sqlalchemy import Select, literal, not_, update
+from sqlalchemy.dialects.postgresql import JSONB
+
+from core.db import db
 from customers import workbooks
 from customers.signals import SHORTEST, Erasure
 from customers.sought import each_hashed, hashed
@@ -63,3 +67,19 @@ def _forms(cell: str) -> Iterator[str]:
         yield from (address.strip(".") for address in _ADDRESS.findall(plain))
     if _PHONE.fullmatch(plain):
         yield re.sub(r"\D", "", plain).removeprefix("00")
+
+
+def leave_word(model: type[Any], key: Any, under_way: Select[Any], sought: Sequence[str]) -> Sequence[Any]:
+    """Note in rows of files what they are to be looked through for; return the keys of all that `under_way` held.
+
+    `model` has `sought`, a list of hashes. Whoever commits a batch of a file holds its row, and is waited for.
+    """
+    keys = db.session.scalars(under_way.with_for_update()).all()
+    looked_for = literal(list(sought), JSONB)
+    db.session.execute(
+        update(model)
+        .where(key.in_(keys), not_(model.sought.bool_op("@>")(looked_for)))
+        .values(sought=model.sought.op("||")(looked_for))
+        .execution_options(synchronize_session="fetch")
+    )
+    return keys

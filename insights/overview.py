@@ -62,7 +62,7 @@ def overview(asked: Asked, filters: Filters, offered: Choices, *, now: datetime)
         same = trends.same_wording(asked, lately_reworded)
         lately, until_then = metrics.reports(same, recent, group_by=GroupBy.TOUCHPOINT)
     answered = rates.rates(asked)
-    wanted = _wanted(asked, offered)
+    wanted = places_of(asked, offered)
     return Overview(
         asked=asked,
         compared=compared,
@@ -81,19 +81,7 @@ def overview(asked: Asked, filters: Filters, offered: Choices, *, now: datetime)
     )
 
 
-def worse_lately(asked: Asked, offered: Choices) -> list[Stop]:
-    """Return the touchpoints that got worse lately by more than chance explains, the worst first; seven statements.
-
-    The same that the page's alarm is of.
-    """
-    recent = journey.lately_and_before(asked.end)
-    changes = trends.wording_changes(asked.moved(start=recent[1][0], end=asked.end))
-    same = trends.same_wording(asked, trends.breaks_between(changes, recent[1][0], asked.end))
-    lately, until_then = metrics.reports(same, recent, group_by=GroupBy.TOUCHPOINT)
-    return [stop for stop in journey.changed(_wanted(asked, offered), lately, until_then) if stop.direction < 0]
-
-
-def _wanted(asked: Asked, offered: Choices) -> list[Place]:
-    """Return the touchpoints that are asked about."""
+def places_of(asked: Asked, offered: Choices) -> list[Place]:
+    """Return those of the touchpoints offered that are asked about."""
     wanted = [place for place in offered.places if not asked.touchpoint_ids or place.id in asked.touchpoint_ids]
     return [place for place in wanted if not asked.brand_ids or place.brand_id in asked.brand_ids]

@@ -6,11 +6,11 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from flask_babel import lazy_gettext as _l
-from wtforms import DateField, RadioField, SelectField, StringField, TextAreaField
+from wtforms import DateField, RadioField, SelectField, TextAreaField
 from wtforms.fields import SelectChoice
-from wtforms.validators import DataRequired, InputRequired, Length
+from wtforms.validators import InputRequired, Length
 
-from accounts.forms import one_line, trimmed
+from accounts.forms import name_field
 from accounts.models import Staff
 from core.editing import EditForm
 from core.fields import sensible
@@ -30,15 +30,11 @@ _too_long = Length(max=LONGEST, message=_l("Use at most 4,000 characters."))
 
 
 class ProblemForm(EditForm, ActForm):
-    title = StringField(
+    title = name_field(
         _l("What goes wrong"),
-        [
-            InputRequired(_l("Say in a line what goes wrong, for example: tents arrive damaged.")),
-            Length(max=120, message=_l("Use at most 120 characters.")),
-            one_line,
-        ],
-        filters=[trimmed],
-        description=_l("Without names of customers: agents read it on the cases of others."),
+        _l("Say in a line what goes wrong, for example: tents arrive damaged."),
+        _l("Without names of customers: agents read it on the cases of others."),
+        most=120,
     )
     touchpoint = SelectField(_l("Where"))
     cause = SelectField(
@@ -108,14 +104,8 @@ def values_of(problem: Problem) -> Mapping[str, Any]:
 
 
 class ActionForm(ActForm):
-    words = StringField(
-        _l("What was changed"),
-        [
-            DataRequired(_l("Say what was changed, for example: another courier for tents.")),
-            Length(max=200, message=_l("Use at most 200 characters.")),
-            one_line,
-        ],
-        filters=[trimmed],
+    words = name_field(
+        _l("What was changed"), _l("Say what was changed, for example: another courier for tents."), most=200
     )
     on = DateField(
         _l("From this day on"),

@@ -95,27 +95,23 @@ class Recurrence:
 
 
 def around(problem: Problem, action: CorrectiveAction, *, today: date) -> Recurrence:
-    """Return the twelve weeks before an action and up to four after it; five statements at most."""
-    causes = causes_of(problem)
+    """Return the twelve weeks before an action and up to four after it; four statements."""
     day, one = action.acted_on, timedelta(days=1)
-    before = _span(problem, causes, day - timedelta(days=BEFORE_DAYS), day - one)
-    after = _span(problem, causes, day + one, min(day + timedelta(days=AFTER_DAYS), today - one))
+    before = _span(problem, day - timedelta(days=BEFORE_DAYS), day - one)
+    after = _span(problem, day + one, min(day + timedelta(days=AFTER_DAYS), today - one))
     return Recurrence(action, before, after)
 
 
-def causes_of(problem: Problem) -> tuple[int, ...] | None:
-    """Return the ids of a problem's root cause and of those below it; None while nobody knows it."""
-    if problem.root_cause_id is None:
-        return None
-    return tuple(db.session.scalars(trees.below(problem.root_cause_id)).all())
+def happens_less(problem: Problem, *, today: date) -> bool:
+    """Whether a problem happens less since the newest thing that was changed about it."""
+    return bool(problem.actions) and around(problem, problem.actions[-1], today=today).verdict is Verdict.LESS
 
 
 def newest_cases(problem: Problem, *, staff: Staff, now: datetime) -> Sequence[Case]:
-    """Return the newest five cases of a problem that somebody may see, of twelve weeks; two statements."""
-    causes = causes_of(problem)
+    """Return the newest five cases of a problem that somebody may see, of twelve weeks; one statement."""
     query: Any = select(Case).where(Case.import_id.is_(None), Case.opened_at > now - timedelta(days=BEFORE_DAYS))
-    if causes is not None:
-        query = query.where(Case.root_cause_id.in_(causes))
+    if problem.root_cause_id is not None:
+        query = query.where(Case.root_cause_id.in_(trees.below(problem.root_cause_id)))
     if problem.touchpoint_id is not None:
         query = query.where(Case.touchpoint_id == problem.touchpoint_id)
     elif problem.brand_id is not None:
@@ -126,8 +122,8 @@ def newest_cases(problem: Problem, *, staff: Staff, now: datetime) -> Sequence[C
     return db.session.scalars(visibility.visible_to(staff, query, Case.brand_id)).all()
 
 
-def _span(problem: Problem, causes: tuple[int, ...] | None, start: date, end: date) -> Span:
-    """Count the cases of these causes; None: every case is one, as long as nobody knows the cause."""
+def _span(problem: Problem, start: date, end: date) -> Span:
+    """Count a problem's cases in two statements; as long as nobody knows its cause, every case is one."""
     if end < start:
         return Span(start, end, 0, 0, 0)
     asked = Asked(
@@ -139,9 +135,9 @@ def _span(problem: Problem, causes: tuple[int, ...] | None, start: date, end: da
     )
     every = select(func.count()).select_from(Case).where(*recovery.cohort(asked))
     met = happenings.interactions(asked)
-    if causes is None:
+    if problem.root_cause_id is None:
         return Span(start, end, db.session.scalar(every) or 0, 0, met)
-    known = every.where(Case.root_cause_id.in_(causes))
+    known = every.where(Case.root_cause_id.in_(trees.below(problem.root_cause_id)))
     unknown = every.where(Case.root_cause_id.is_(None), Case.merged_into_id.is_(None))
     cases, open_ones = db.session.execute(select(known.scalar_subquery(), unknown.scalar_subquery())).one()
     return Span(start, end, int(cases), int(open_ones), met)

@@ -14,8 +14,7 @@ from itertools import groupby, islice
 from typing import Any, Final
 
 from flask_babel import gettext as _
-from sqlalchemy import delete, literal, not_, select, update
-from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy import delete, select
 from sqlalchemy.orm import joinedload
 
 from accounts import visibility
@@ -168,15 +167,8 @@ def seek(hashes: Sequence[str], *, key: str, now: datetime) -> None:
 
     In the caller's transaction; a batch that is being taken in at this moment is undone (`_take`).
     """
-    waiting = select(Upload.id).where(Upload.state.not_in(OVER)).order_by(Upload.id).with_for_update()
-    ids = db.session.scalars(waiting).all()
-    looked_for = literal(list(hashes), JSONB)
-    db.session.execute(
-        update(Upload)
-        .where(Upload.id.in_(ids), not_(Upload.sought.bool_op("@>")(looked_for)))
-        .values(sought=Upload.sought.op("||")(looked_for))
-        .execution_options(synchronize_session="fetch")
-    )
+    waiting = select(Upload.id).where(Upload.state.not_in(OVER)).order_by(Upload.id)
+    ids = named.leave_word(Upload, Upload.id, waiting, hashes)
     outbox.later_many("import.search", [(f"{each}:{key}", {"upload_id": each}) for each in ids], due_at=now)
 
 

@@ -161,7 +161,10 @@ def _page(case: Case, acts: Acts, *, opened: str, now: datetime, since: Sequence
         merged=[each for each in others if each.merged_into_id == case.id],
         goes_on=cases.by_id(case.merged_into_id) if case.merged_into_id else None,
         title_of=rows.title,
-        problems=problems.about(case) if case.is_open else (),
+        problems=[
+            (each, visibility.sees(current_user, each.brand_id))
+            for each in (problems.about(case) if case.is_open else ())
+        ],
         allowance=goodwill.allowance(case, by=current_user, now=now) if current_user.may("goodwill.give") else None,
         outcome_words=_outcome_words(case, now),
         card=card.card_of(case.customer, staff=current_user, now=now) if case.customer else None,

@@ -20,9 +20,8 @@ from customers.models import Touchpoint
 from feedback import cases, problems, rows, trees
 from feedback.forms.staff import ActForm
 from feedback.models import ClosedBecause, Problem, ProblemState, RootCause
-from insights import asking, recurrence, words
+from insights import asking, journey, overview, recurrence, words
 from insights.asking import Filters
-from insights.overview import worse_lately
 from insights.problem_forms import REASONS, ActionForm, ClosingForm, ProblemForm, values_of
 
 blueprint = Blueprint("problems", __name__, url_prefix="/insights/problems")
@@ -32,10 +31,12 @@ TONES = {ProblemState.OPEN: "ember", ProblemState.ACTED: "glaze", ProblemState.C
 
 @blueprint.get("")
 @access.needs("insights.see")
-def show() -> str:
-    """Show the newest problem that is not closed, or say what problems are for."""
-    known = problems.visible(_me())
-    return _page(known[0].public_id) if known else render_template("insights/problems.html", **_frame(None))
+def show() -> str | Response:
+    """Lead to the newest problem that is not closed, or say what problems are for."""
+    newest = next(iter(problems.visible(_me())), None)
+    return (
+        redirect(url_for(".one", public_id=newest.public_id)) if newest else render_template("insights/problems.html")
+    )
 
 
 @blueprint.get("/new")
@@ -52,8 +53,9 @@ def new() -> str:
     elif at := request.args.get("at"):
         filters = Filters.read(request.args, today=_today())
         offered = asking.choices(_me(), filters)
-        found = worse_lately(asking.asked(_me(), filters, offered), offered)
-        for stop in (each for each in found if each.place.key == at):
+        asked = asking.asked(_me(), filters, offered)
+        found = journey.changed_lately(asked, overview.places_of(asked, offered))
+        for stop in (each for each in found if each.direction < 0 and each.place.key == at):
             form.title.data, form.known.data = words.worse(stop), words.worse_detail(stop)
             form.touchpoint.data = stop.place.key
     form.owner.data = _me().public_id
@@ -129,8 +131,7 @@ def close(public_id: str) -> Answer:
     form = ClosingForm(prefix="close")
 
     def run(problem: Problem) -> str:
-        less = any(each.verdict is recurrence.Verdict.LESS for each in _recurrences(problem)[-1:])
-        because = ClosedBecause(form.because.data)
+        because, less = ClosedBecause(form.because.data), recurrence.happens_less(problem, today=_today())
         problems.close(problem, because, happens_less=less, by=_me(), now=clock.now())
         return _("The problem is closed.")
 
@@ -172,7 +173,7 @@ def _page(public_id: str, *, action: ActionForm | None = None, close: ClosingFor
     return render_template(
         "insights/problem.html",
         **_frame(problem),
-        recurrences=_recurrences(problem),
+        recurrences=[recurrence.around(problem, each, today=_today()) for each in problem.actions],
         newest=recurrence.newest_cases(problem, staff=_me(), now=clock.now()),
         title_of=rows.title,
         opener=history.name_of(problem.opened_by),
@@ -212,10 +213,6 @@ def _frame(problem: Problem | None) -> dict[str, Any]:
         "words": words,
         "now": clock.now(),
     }
-
-
-def _recurrences(problem: Problem) -> list[recurrence.Recurrence]:
-    return [recurrence.around(problem, each, today=_today()) for each in problem.actions]
 
 
 def _full_name(problem: Problem) -> str:

@@ -258,7 +258,7 @@ def test_a_team_of_one_brand_sees_only_its_own(client: Client, shop: Shop) -> No
     every = make_problem(title="Everywhere")
     sign_in(client, team=make_team(shop.brand))
 
-    page = client.get(HOME).text
+    page = client.get(HOME, follow_redirects=True).text
 
     assert own.title in page
     assert other.title not in page and every.title not in page

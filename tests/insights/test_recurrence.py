@@ -154,7 +154,7 @@ def test_the_verdict_claims_no_more_than_the_figures_show(before: Span, after: S
     assert Recurrence(CorrectiveAction(), before, after).verdict is verdict
 
 
-def test_it_takes_five_statements_whatever_the_number_of_cases(shop: Shop) -> None:
+def test_it_takes_four_statements_whatever_the_number_of_cases(shop: Shop) -> None:
     cause = make_root_cause()
     happened(shop, ACTED_ON - timedelta(days=10), 40, 30, cause=cause)
     action = seen(shop, cause=cause).action
@@ -163,7 +163,7 @@ def test_it_takes_five_statements_whatever_the_number_of_cases(shop: Shop) -> No
     with count_queries() as counted:
         recurrence.around(problem, action, today=TODAY)
 
-    assert len(counted) == 5
+    assert len(counted) == 4
 
 
 def test_the_newest_cases_are_those_that_somebody_may_see(shop: Shop) -> None:
