@@ -28,7 +28,7 @@ from customers.mapping_text import written
 from customers.models import Brand, ImportRefusal, ImportRun
 from customers.places import key_of
 from customers.tables import Unreadable
-from insights import import_forms, matching, previews, uploads
+from insights import guessing, import_forms, matching, previews, uploads
 from insights.import_forms import KINDS, TextForm, UploadForm
 from insights.models import Upload, UploadState
 from insights.uploads import BadUpload, TooLate
@@ -288,12 +288,12 @@ def _kind(asked: str | None, upload: Upload) -> Kind:
     known = {str(kind): kind for kind in Kind}
     offered = [asked, upload.kind, *(name for name in upload.mapping if name in known)]
     chosen = next((known[name] for name in offered if name in known), None)
-    return chosen or matching.likeliest_kind(uploads.look_of(upload))
+    return chosen or guessing.likeliest_kind(uploads.look_of(upload))
 
 
 def _guessed(upload: Upload, kind: Kind) -> dict[str, Any]:
     zone = upload.brand.zone if upload.brand else db.session.scalar(select(Brand.zone).order_by(Brand.id).limit(1))
-    typed = matching.guessed(kind, uploads.look_of(upload), zone=zone or "UTC")
+    typed = guessing.guessed(kind, uploads.look_of(upload), zone=zone or "UTC")
     if kind is Kind.RESPONSES:
         stem = key_of(PurePath(upload.file.name).stem).replace("-", "_")
         typed["survey"] = re.sub(r"^[^a-z]+|[^a-z0-9_]", "", stem)[:40] or "imported"
