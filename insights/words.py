@@ -259,7 +259,7 @@ def without_cause(found: Recurrence) -> str:
     if not found.before.unknown and not found.after.unknown:
         return ""
     return _(
-        "Without a cause: %(after)s since then, %(before)s before. Each may be one, and counts against what is said.",
+        "Cases without a cause may be ones: %(after)s since then, %(before)s before. This holds whichever of them are.",
         after=formats.number(found.after.unknown),
         before=formats.number(found.before.unknown),
     )

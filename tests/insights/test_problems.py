@@ -300,15 +300,17 @@ def test_a_case_may_be_one_of_the_problems_of_its_touchpoint_and_its_cause(shop:
 
 
 def test_the_case_says_what_to_tell_the_customer_meanwhile(client: Client, shop: Shop) -> None:
-    make_problem(title="Tents arrive damaged", tell="A new one leaves today.", touchpoint=shop.touchpoint)
+    problem = make_problem(title="Tents <&> bags", tell="A new one leaves today.", touchpoint=shop.touchpoint)
     case = make_case(shop.brand, touchpoint_id=shop.touchpoint.id)
     sign_in(client, "agent", team=make_team(shop.brand))
 
     page = client.get(f"/desk/cases/{case.number}").text
 
-    assert "Known problem: Tents arrive damaged" in page
+    assert "Known problem: Tents &lt;&amp;&gt; bags" in page
     assert "A new one leaves today." in page
-    assert "What is known" not in page  # one of all brands is not theirs to open
+    assert problem.public_id not in page  # one of all brands is not theirs to open
+    sign_in(client, "agent")
+    assert f'href="{HOME}/{problem.public_id}"' in client.get(f"/desk/cases/{case.number}").text
 
 
 def test_unknown_addresses_are_not_found(client: Client, app: Flask) -> None:
