@@ -26,7 +26,7 @@ _DECIMALS: Final[Mapping[int, str]] = {
 
 _EXPONENTS: Final = {code: decimals for decimals, codes in _DECIMALS.items() for code in codes.split()}
 
-_NOT_MONEY: Final = frozenset("XAG XAU XBA XBB XBC XBD XDR XFU XPD XPT XRE XSU XTS XUA XXX".split())  # noqa: SIM905
+_NOT_MONEY: Final = frozenset("XAG XAU XBA XBB XBC XBD XDR XFU XPD XPT XRE XSU XTS XUA XXX".split())  # noqa: SIM905 -- as the table above
 """Codes without a minor unit: metals, units of account, tests."""
 
 _CURRENCIES: Final = frozenset(code for code in list_currencies() if code not in _NOT_MONEY)

@@ -123,7 +123,7 @@ class Calendar:
         """
         try:
             found = holidays.country_holidays(country, subdiv=subdivision, years=set(years), expand=False)
-        except NotImplementedError:
+        except NotImplementedError:  # how holidays says that it does not know a place
             place = country if subdivision is None else f"{country}-{subdivision}"
             raise ValueError(f"There are no public holidays known for {place}.") from None
         return replace(self, closed_on=self.closed_on | frozenset(found))

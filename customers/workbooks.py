@@ -96,7 +96,7 @@ def _check(file: BinaryIO) -> None:
         left = MOST_UNPACKED
         for part in parts:
             left -= _unpacked(file, part, left)
-    except (zipfile.BadZipFile, zlib.error, struct.error, EOFError, NotImplementedError):
+    except (zipfile.BadZipFile, zlib.error, struct.error, EOFError, NotImplementedError):  # the last: of a compression
         raise NotAWorkbook("The workbook is damaged: save it again, or save it as CSV.") from None
     file.seek(0)
 

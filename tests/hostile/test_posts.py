@@ -315,7 +315,7 @@ class Honest(random.Random):
         return 0.31
 
     def choices(self, *args: Any, **more: Any) -> Any:
-        raise NotImplementedError
+        raise AssertionError("Whoever is honest chooses nothing.")
 
 
 def judged(app: Flask, post: Post) -> Answer:
