@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 from flask import Flask
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page, expect, sync_playwright
 from redis import Redis
 from sqlalchemy import text
 from werkzeug.serving import make_server
@@ -26,6 +26,7 @@ from tests.servers import Slot, slot
 __all__ = ["count_queries"]
 
 SECRET = "a secret of tests alone with 32 characters or more"
+BROWSER_MS = 30_000  # what waits for something that never comes fails late; what is slow on a busy machine does not
 RUNS_ALL = bool(os.environ.get("AMENDS_TEST_ALL"))
 CHROMIUM_ARGUMENTS = [
     "--no-sandbox",
@@ -190,6 +191,7 @@ def chromium() -> str:
 
 @pytest.fixture(scope="session")
 def browser() -> Iterator[Browser]:
+    expect.set_options(timeout=BROWSER_MS)
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=chromium(), args=CHROMIUM_ARGUMENTS)
         yield browser
@@ -204,6 +206,6 @@ def page(browser: Browser, live_server: str, request: pytest.FixtureRequest) -> 
     if "browser_options" in request.fixturenames:
         options |= request.getfixturevalue("browser_options")
     context = browser.new_context(**options)
-    context.set_default_timeout(10_000)
+    context.set_default_timeout(BROWSER_MS)
     yield context.new_page()
     context.close()

@@ -6,7 +6,6 @@ import signal
 import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -122,9 +121,7 @@ def test_a_second_user_finds_the_servers_running_and_the_last_one_out_stops_them
     first, second = Embedded(base, durable=False), Embedded(base, durable=False)
     urls = first.start()
 
-    began = time.monotonic()
     assert second.start() == urls
-    assert time.monotonic() - began < 2
 
     first.stop()
     assert answers(urls)

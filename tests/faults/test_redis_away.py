@@ -81,12 +81,12 @@ def test_a_worker_goes_on_without_redis_and_answers_bells_again_when_it_is_back(
     wait_until(lambda: bool(app.extensions["redis"].smembers("rq:workers")), seconds=30)
     with Crowd(web, forms(invite(shop, 1))):
         pass
-    back = wait_until(lambda: not _undone("reactions"), seconds=5)
+    back = wait_until(lambda: not _undone("reactions"), seconds=15)
 
     app.extensions["redis"].flushall()
     with Crowd(web, forms(invite(shop, 1))):
         pass
-    emptied = wait_until(lambda: not _undone("reactions"), seconds=5)
+    emptied = wait_until(lambda: not _undone("reactions"), seconds=15)
 
     assert worker.code is None  # it is the same process
     assert history.faults_of_reactions() == []

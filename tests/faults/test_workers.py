@@ -85,7 +85,7 @@ def test_a_worker_asked_to_end_finishes_its_call_and_gives_back_the_rest(
 
     began = time.monotonic()
     worker.signal(signal.SIGTERM)
-    assert worker.ended(seconds=5) == 0
+    assert worker.ended(seconds=15) == 0
     took = time.monotonic() - began
 
     done = issued()
@@ -106,7 +106,7 @@ def test_an_idle_or_starting_worker_ends_at_once_when_asked(app: Flask, nursery:
 
     worker.signal(signal.SIGTERM)
 
-    assert worker.ended(seconds=5) in (0, -signal.SIGTERM)
+    assert worker.ended(seconds=15) in (0, -signal.SIGTERM)
     assert "Traceback" not in worker.said()
 
 
@@ -139,7 +139,7 @@ def test_another_clock_takes_over_when_one_dies(app: Flask, nursery: Nursery) ->
 
     first.kill()
 
-    took = wait_until(lambda: leader() not in (None, backend), seconds=10)
+    took = wait_until(lambda: leader() not in (None, backend), seconds=20)
     assert second.code is None
     print(f"\nanother clock led {took:.1f} s after the first died")
 
@@ -164,7 +164,7 @@ def test_a_clock_asked_to_end_ends_at_once_and_frees_its_lock(app: Flask, nurser
 
     ticking.signal(signal.SIGTERM)
 
-    assert ticking.ended(seconds=10) == 0
+    assert ticking.ended(seconds=15) == 0
     assert leader() is None
 
 

@@ -10,6 +10,7 @@ from playwright.sync_api import Browser, ConsoleMessage, Page
 
 from feedback import policies
 from tests.client import Client
+from tests.conftest import BROWSER_MS
 from tests.journeys.northwind import Shop, Visit, open_shop
 from tests.test_access import arguments as arguments  # one row of each thing that has a page
 
@@ -35,7 +36,7 @@ def visit(browser: Browser, live_server: str, complaints: list[str]) -> Iterator
 
     def open_page(**options: Any) -> Page:
         context = browser.new_context(base_url=live_server, **options)
-        context.set_default_timeout(10_000)
+        context.set_default_timeout(BROWSER_MS)
         contexts.append(context)
         page = context.new_page()
         page.on("console", lambda message: _note(message, complaints))

@@ -30,7 +30,7 @@ Post = Callable[..., Message]
 def vendor(app: Flask) -> Iterator[Vendor]:
     with Vendor() as vendor:
         before = app.extensions["mail"], app.extensions["config"]
-        app.extensions["mail"] = Office(SendGrid(vendor.url, vendor.api_key, reply_seconds=0.3))
+        app.extensions["mail"] = Office(SendGrid(vendor.url, vendor.api_key))
         app.extensions["config"] = replace(before[1], sendgrid_webhook_key=vendor.public_key)
         yield vendor
         app.extensions["mail"].transport.close()
