@@ -7,7 +7,7 @@ times what PostgreSQL needs to answer it.
 from __future__ import annotations
 
 from collections import namedtuple
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
 from typing import Any
 
@@ -64,16 +64,19 @@ class Prepared:
         return rows
 
     def _sent(self, heard: Connection | Engine, lent: PoolProxiedConnection, values: Mapping[str, Any]) -> list[Any]:
-        sql, given, processors = self._compiled
-        sent = {**given, **values}
+        sql, order, given, processors = self._compiled
+        known = {**given, **values}
         for name, process in processors:
-            sent[name] = process(sent[name])
-        cursor = lent.cursor()
+            known[name] = process(known[name])
+        sent = [known[name] for name in order]
+        driver: Any = lent.driver_connection
+        cursor = psycopg.RawCursor(driver)
         for listener in heard.dispatch.before_cursor_execute:
             listener(heard, cursor, sql, sent, None, False)
         try:
-            cursor.execute(sql, sent, prepare=True)  # type: ignore[call-arg]  # psycopg's own
-            rows = cursor.fetchall() if cursor.description else []
+            cursor.execute(sql, sent, prepare=True)
+            # Not cursor.description: it makes an object of each column, each time.
+            rows = cursor.fetchall() if cursor.pgresult and cursor.pgresult.nfields else []
         except psycopg.Error as error:
             raise _told(error, sql, heard, lent) from error
         for listener in heard.dispatch.after_cursor_execute:
@@ -88,10 +91,14 @@ class Prepared:
         return make
 
     @cached_property
-    def _compiled(self) -> tuple[str, dict[str, Any], list[tuple[str, Callable[[Any], Any]]]]:
-        compiled = self._statement.compile(dialect=dialect())  # type: ignore[no-untyped-call]
-        processors = compiled._bind_processors  # type: ignore[attr-defined]  # of SQLCompiler
-        return str(compiled), dict(compiled.params), [(name, each) for name, each in processors.items() if each]
+    def _compiled(self) -> tuple[str, Sequence[str], dict[str, Any], list[tuple[str, Callable[[Any], Any]]]]:
+        """The statement as PostgreSQL itself reads it ($1, $2), and its parameters' names in that order.
+
+        With names in it the driver would read it for each run, and one of over 4,096 characters from its beginning.
+        """
+        compiled: Any = self._statement.compile(dialect=dialect(paramstyle="numeric_dollar"))  # type: ignore[no-untyped-call]
+        processors = [(name, each) for name, each in compiled._bind_processors.items() if each]
+        return str(compiled), compiled.positiontup or (), dict(compiled.params), processors
 
 
 def _told(

@@ -10,6 +10,7 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
+import psycopg
 from flask import Flask
 from sqlalchemy import Engine, event, text
 
@@ -77,10 +78,11 @@ def test_no_page_reads_a_whole_table(app: Flask, client: Client, arguments: dict
 def planned(statement: str, parameters: Any) -> dict[str, Any]:
     """Return how PostgreSQL would run a statement if reading whole tables cost a world."""
     with db.session.begin_nested() as nested:
-        connection = db.session.connection()
+        driver: Any = db.session.connection().connection.driver_connection
         for setting in OFF:
-            connection.exec_driver_sql(f"SET LOCAL {setting} = off")
-        plan: dict[str, Any] = connection.exec_driver_sql(f"EXPLAIN (FORMAT JSON) {statement}", parameters).scalar()[0]
+            driver.execute(f"SET LOCAL {setting} = off")
+        cursor = psycopg.RawCursor(driver) if isinstance(parameters, list) else driver.cursor()  # see core.prepared
+        plan: dict[str, Any] = cursor.execute(f"EXPLAIN (FORMAT JSON) {statement}", parameters).fetchone()[0][0]
         nested.rollback()
     return plan["Plan"]  # type: ignore[no-any-return]
 
