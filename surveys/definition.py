@@ -99,6 +99,15 @@ class Definition:
                 return scale
         return None
 
+    def band_sent(self, sent: Mapping[str, str]) -> str:
+        """Return the band of the main score of a form as it was sent; empty where it has none that can be chosen."""
+        score = sent.get(self.main.key) if self.main else None
+        return self._bands.get(score, "") if score else ""
+
+    @cached_property
+    def _bands(self) -> Mapping[str, str]:
+        return {str(value): self.main.band(value) for value in self.main.values} if self.main else {}
+
     def _band(self, answers: Mapping[str, Coded]) -> str:
         score = answers.get(self.main.key) if self.main else None
         return self.main.band(score) if self.main and isinstance(score, int) else ""

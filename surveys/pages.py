@@ -6,7 +6,7 @@ directly with the real values where an answer must be corrected. So a page costs
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime
 from functools import lru_cache
@@ -15,7 +15,7 @@ from typing import Any, Final
 from urllib.parse import urlencode
 from zoneinfo import ZoneInfo
 
-from flask import render_template
+from flask import render_template, request
 from flask_babel import gettext as _
 from markupsafe import Markup, escape
 from wtforms import Form
@@ -25,6 +25,7 @@ from core.masking import mask_phone
 from surveys import expected, slots, versions
 from surveys.definition import Definition
 from surveys.kinds import Contact, Question, Scale
+from surveys.kinds.base import clean
 from surveys.opened import Face, Opened
 from surveys.slots import Slot
 
@@ -47,8 +48,11 @@ class Address:
     def action(self) -> str:
         return self._with({"lang": self.query["lang"]} if "lang" in self.query else {})
 
-    def in_language(self, code: str) -> str:
-        return self._with({**self.query, "lang": code})
+    def in_languages(self) -> Iterator[tuple[str, str]]:
+        """Yield the code of each language and the page's address in it."""
+        rest = urlencode({name: value for name, value in self.query.items() if name != "lang"})
+        begin = f"{self.path}?{rest}&lang=" if rest else f"{self.path}?lang="
+        return ((code, begin + code) for code in i18n.LANGUAGES)
 
     def _with(self, query: Mapping[str, str]) -> str:
         return f"{self.path}?{urlencode(query)}" if query else self.path
@@ -144,9 +148,9 @@ def show(opened: Opened, address: Address, *, language: str, nonce: str, now: da
 
 
 def show_again(opened: Opened, address: Address, form: Form, *, language: str, nonce: str, now: datetime) -> str:
-    """Return the page with what is wrong on top and everything that was typed kept."""
+    """Return the page with what is wrong on top and everything that was typed kept, also for another score."""
     asked = versions.definition_of(opened.version_id)
-    given = {name: form[name].data for each in asked.questions for name in each.names if name in form}
+    given = {name: _sent(form, name) for each in asked.questions for name in each.names}
     errors = {field.name: str(field.errors[0]) for field in form if field.errors}
     values = _values(opened, asked, given, address, language=language, nonce=nonce, now=now)
     with i18n.use_language(language, zone=opened.zone):
@@ -250,13 +254,21 @@ def _values(
         "form_key": escape(address.form_key),
         "gift": _gift(language, opened.reward_minor, opened.reward_currency),
         "nonce": escape(nonce),
-        **{f"link {code}": escape(address.in_language(code)) for code in i18n.LANGUAGES},
+        **{f"link {code}": escape(href) for code, href in address.in_languages()},
         **_given(given),
     }
     if opened.phone:
         score = given.get(asked.main.key) if asked.main else None
         values["ring"] = _ring(opened, language, asked.main, score, asked.opens_case_at, now)
     return values
+
+
+def _sent(form: Form, name: str) -> Any:
+    """Return what a field holds; where the form leaves it out, what was sent for it."""
+    if name in form:
+        return form[name].data
+    values = [clean(value) for value in request.form.getlist(name)]
+    return values[0] if len(values) == 1 else values
 
 
 def _given(given: Mapping[str, Any]) -> dict[str, Markup]:
@@ -286,21 +298,19 @@ def _ring(
     # Not isdigit: a raised five is a digit, and no number.
     known = int(score) if isinstance(score, str) and score.isdecimal() and len(score) <= 2 else threshold
     due = expected.first_contact(opened, metric=main.metric if main else None, score=known, now=now)
-    phone = Markup('<bdi dir="ltr">%s</bdi>') % masked_phone(opened.phone or "")
-    if due is None:
-        return Markup("<small>%s</small>") % phone
+    phone = escape(masked_phone(opened.phone or ""))
     # To the minute, as it is shown, so that customers of the same minute share the sentence.
-    before, after = _ring_words(language, opened.zone, _minute(due), _minute(now))
-    return Markup("<small>%s%s%s</small>") % (before, phone, after)
+    before, after = _ring_words(language, opened.zone, _minute(due), _minute(now)) if due else (NOTHING, NOTHING)
+    return Markup(f'<small>{before}<bdi dir="ltr">{phone}</bdi>{after}</small>')  # noqa: S704  # its parts are escaped
 
 
 @lru_cache(maxsize=KEPT_WORDS)
-def _ring_words(language: str, zone: str, due: datetime, now: datetime) -> tuple[str, str]:
+def _ring_words(language: str, zone: str, due: datetime, now: datetime) -> tuple[Markup, Markup]:
     """Return the sentence that says when we would ring, as what stands before the number and behind it."""
     with i18n.use_language(language, zone=zone):
         words = _("On %(phone)s, by %(time)s", phone="\ufffc", time=formats.by_when(due, now))
     before, _number, after = words.partition("\ufffc")
-    return before, after
+    return escape(before), escape(after)
 
 
 def _minute(at: datetime) -> datetime:

@@ -13,6 +13,7 @@ from typing import Any
 
 from flask_babel import gettext as _
 from sqlalchemy import ColumnElement, func, select
+from werkzeug.datastructures import MultiDict
 from wtforms import Form
 from wtforms.fields.core import UnboundField
 
@@ -175,17 +176,27 @@ def definition_of(version_id: int) -> Definition:
 _known: dict[int, Definition] = {}  # a published version never changes, so nothing here grows stale
 
 
+def filled(version_id: int, reachable: frozenset[str], sent: MultiDict[str, str]) -> Form:
+    """Return the form of a published version with what was sent, without the follow-ups of other scores.
+
+    `reachable`: the ways in which this customer can be contacted. Each field costs time, and most follow-ups are
+    another score's; the form is built once per process and band.
+    """
+    return form_of(version_id, reachable, definition_of(version_id).band_sent(sent))(sent)
+
+
 @lru_cache(maxsize=512)
-def form_of(version_id: int, reachable: frozenset[str]) -> type[Form]:
-    """Return the form of a published version for whom can be contacted in these ways, built once per process."""
-    return make_form(definition_of(version_id), reachable)
+def form_of(version_id: int, reachable: frozenset[str], band: str | None = None) -> type[Form]:
+    """Return the form of a published version; see `make_form`."""
+    return make_form(definition_of(version_id), reachable, band)
 
 
-def make_form(asked: Definition, reachable: frozenset[str]) -> type[Form]:
-    """Return the form of every question that could be asked; the page and the server share it."""
+def make_form(asked: Definition, reachable: frozenset[str], band: str | None = None) -> type[Form]:
+    """Return the form of every question that could be asked after a main score of a band; None: after any score."""
     fields: dict[str, UnboundField] = {}
     for each in asked.questions:
-        fields |= each.fields(reachable=reachable)
+        if band is None or each.show_when is None or each.show_when.band in ("", band):
+            fields |= each.fields(reachable=reachable)
     return type("SurveyForm", (Form,), fields)
 
 

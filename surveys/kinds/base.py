@@ -156,6 +156,8 @@ class Choice:
 def clean(text: object) -> str:
     """Return typed words as they can be stored: without control characters or lone surrogates, plain line ends."""
     words = str(text or "").replace("\r\n", "\n").replace("\r", "\n")
+    if words.isprintable():  # a line without anything to take out, as most are
+        return words.strip()
     words = words.encode("utf-8", "replace").decode()
     return "".join(each for each in words if each in "\n\t" or unicodedata.category(each) != "Cc").strip()
 

@@ -71,7 +71,7 @@ def answer(token: str) -> AnyResponse | str:
         return _over(link)
     language = _ask_in(link)
     asked = versions.definition_of(link.version_id)
-    form = versions.form_of(link.version_id, link.reachable)(request.form)
+    form = versions.filled(link.version_id, link.reachable, request.form)
     answers = answering.read(asked, form)
     if answers is None:
         answering.keep_partial(link, asked, form, now=now)
@@ -203,7 +203,7 @@ def answer_open(touchpoint: str) -> AnyResponse | str:
     pace.check(touchpoint, request.remote_addr or "", now=now)
     language = _ask_in(place)
     asked = versions.definition_of(place.version_id)
-    form = versions.form_of(place.version_id, place.reachable)(request.form)
+    form = versions.filled(place.version_id, place.reachable, request.form)
     answers = answering.read(asked, form)
     if answers is None:
         address = _open_address(touchpoint, token)

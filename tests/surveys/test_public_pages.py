@@ -158,6 +158,17 @@ def test_what_is_wrong_stands_on_top_and_what_was_typed_is_kept(client: Client, 
     assert db.session.scalars(select(Response)).all() == []
 
 
+def test_what_was_typed_below_another_score_is_kept_too(client: Client, invitation: Invitation) -> None:
+    sent = {"comment": "Nobody\x00 rang <me> back", "why": ["cut_off", "not_solved"]}
+
+    page = client.post(link(invitation), data=sent)  # an old browser shows every follow-up before there is a score
+
+    assert page.status_code == 422
+    assert "Nobody rang &lt;me&gt; back" in page.text
+    assert 'value="cut_off" checked' in page.text
+    assert 'value="not_solved" checked' in page.text
+
+
 def test_an_answer_without_a_score_says_so_and_keeps_the_rest(client: Client, invitation: Invitation) -> None:
     page = client.post(link(invitation), data={})
 
