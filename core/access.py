@@ -94,23 +94,24 @@ def spare_links(app: Flask) -> None:
 
     A page behind a signed link knows no session, so what they look up for each of its requests is nobody's.
     """
+    links = {each for each in app.view_functions if (rule := rule_for(app, each)) and rule.kind is Kind.LINK}
     before = _of_libraries(app.before_request_funcs)
     after = _of_libraries(app.after_request_funcs)
     teardown = _of_libraries(app.teardown_request_funcs)
 
     def prepare() -> Any:
-        if not _is_link():
+        if request.endpoint not in links:
             return next((answer for hook in before if (answer := hook()) is not None), None)
         return None
 
     def finish(response: Response) -> Response:
-        if not _is_link():
+        if request.endpoint not in links:
             for hook in reversed(after):
                 response = hook(response)
         return response
 
     def end(error: BaseException | None) -> None:
-        if not _is_link():
+        if request.endpoint not in links:
             for hook in reversed(teardown):
                 hook(error)
 
@@ -125,11 +126,6 @@ def _of_libraries(hooks: dict[Any, list[Any]]) -> list[Any]:
     theirs = [hook for hook in hooks.get(None, ()) if not getattr(hook, "__module__", "").startswith(ours)]
     hooks[None] = [hook for hook in hooks.get(None, ()) if hook not in theirs]
     return theirs
-
-
-def _is_link() -> bool:
-    rule = rule_for(current_app, request.endpoint) if request.endpoint else None
-    return rule is not None and rule.kind is Kind.LINK
 
 
 def enforce() -> Response | None:

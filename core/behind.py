@@ -9,7 +9,7 @@ from typing import Final
 
 from flask import Flask
 
-GATHER_SECONDS: Final = 0.005  # what many requests leave in so short a time is rung for once
+GATHER_SECONDS: Final = 0.02  # what many requests leave in so short a time is rung for once
 
 
 class Ringer:
