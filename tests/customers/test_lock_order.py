@@ -19,13 +19,14 @@ from core.db import db, new_public_id
 from core.outbox import Item
 from customers import customers, erasure, merging
 from customers.customers import CustomerData
-from customers.models import Consent, Customer
+from customers.models import Brand, Consent, Customer
 from feedback import complaints, outcome, state
 from feedback.complaints import ComplaintData, ConfirmEnded
 from feedback.models import Case, CaseState, Complaint, OutcomeCheck, OutcomeState
 from notifications import events as provider_events
+from notifications import suppression
 from notifications.events import ProviderEvent
-from notifications.models import Message, State
+from notifications.models import Message, State, SuppressionReason
 from surveys import outcomes, reactions, versions
 from surveys.models import Response
 from tests.customers.races import meanwhile
@@ -164,24 +165,29 @@ def test_an_address_that_is_merged_while_it_is_confirmed_gives_the_case_to_the_k
     assert case.customer_id == customer.merged_into_id
 
 
-@either
-def test_a_complaint_about_a_mail_waits_for_an_erasure_or_a_merge_of_its_customer(app: Flask, act: Act) -> None:
-    customer, now = make_customer(), clock.now()
+def a_message(brand: Brand, address: str | None, *, customer_id: int | None = None) -> Message:
     message = Message(
         kind="case_reply",
         version=1,
-        reason="test",
+        reason=f"test:{address}",
         language="en",
-        brand_id=make_brand().id,
-        customer_id=customer.id,
-        to_address=customer.email,
+        brand_id=brand.id,
+        customer_id=customer_id,
+        to_address=address,
         values={},
         state=State.DELIVERED,
-        state_at=now,
-        created_at=now,
+        state_at=clock.now(),
+        created_at=clock.now(),
     )
     db.session.add(message)
     db.session.flush()
+    return message
+
+
+@either
+def test_a_complaint_about_a_mail_waits_for_an_erasure_or_a_merge_of_its_customer(app: Flask, act: Act) -> None:
+    customer, now = make_customer(), clock.now()
+    message = a_message(make_brand(), customer.email, customer_id=customer.id)
     told = ProviderEvent("1", message.public_id, "spamreport", now, "")
 
     assert run_into(app, customer, act, lambda: provider_events.keep([told], now=now)) == 1
@@ -244,3 +250,21 @@ def test_many_customers_are_held_in_one_order_however_they_are_named(app: Flask)
         db.session.commit()
 
     assert second_act.result == 3
+
+
+def test_two_webhooks_about_the_same_addresses_hold_them_in_one_order(app: Flask) -> None:
+    brand, now = make_brand(), clock.now()
+    here, there = "a@x.example", "B@x.example"
+    told = [
+        ProviderEvent(str(number), a_message(brand, address).public_id, "bounce", now)
+        for number, address in enumerate((there, here))
+    ]
+    db.session.commit()
+    suppression.suppress(here, "all", SuppressionReason.BOUNCE, now)
+
+    with meanwhile(app, lambda: provider_events.keep(told, now=now)) as second:
+        assert second.is_held_up()
+        suppression.suppress(there, "all", SuppressionReason.BOUNCE, now)
+        db.session.commit()
+
+    assert second.result == 2
