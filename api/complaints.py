@@ -73,7 +73,7 @@ def create() -> Response:
     now, sent = clock.now(), body()
 
     def work() -> tuple[int, Any]:
-        loaded = load(ComplaintSchema(), sent)
+        loaded = load(ComplaintSchema, sent)
         brand = _brand(loaded.get("brand"))
         _check(loaded, brand, now)
         form_key = _form_key(loaded.get("reference"), brand)

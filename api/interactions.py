@@ -148,10 +148,10 @@ def create() -> Response:
 
 def _read(items: Sequence[Any]) -> tuple[list[Told], list[dict[str, Any]]]:
     """Return the readable items, and for each other one its problem document with its index."""
-    schema, read, refused = InteractionSchema(), [], []
+    read, refused = [], []
     for index, item in enumerate(items):
         try:
-            read.append((index, load(schema, item)))
+            read.append((index, load(InteractionSchema, item)))
         except BadInput as bad:
             refused.append({"index": index, "status": 422, "problem": bad.problem()})
     places = touchpoints.ids_by_key(loaded["touchpoint"] for _, loaded in read)

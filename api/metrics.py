@@ -71,7 +71,7 @@ def show(name: str) -> Response:
     """
     if name not in list(Metric):
         raise NotFound(f"There is no metric of this name; there are {', '.join(Metric)}.")
-    wanted = load(AskedSchema(), request.args.to_dict())
+    wanted = load(AskedSchema, request.args.to_dict())
     start, end = _period(wanted)
     asked = Asked(
         Metric(name),

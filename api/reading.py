@@ -6,6 +6,7 @@ import json
 import re
 from collections.abc import Mapping
 from datetime import UTC, date, datetime, timedelta
+from functools import cache
 from typing import Any, Final
 
 from flask import current_app, request
@@ -171,15 +172,21 @@ class Attributes(fields.Dict):
         return None
 
 
-def load(schema: Schema, item: Any) -> dict[str, Any]:
+def load(schema: type[Schema], item: Any) -> dict[str, Any]:
     """Return an item's fields, or raise BadInput listing each fault with the path of its field."""
     if not isinstance(item, dict):
         raise BadInput([{"detail": "It must be a JSON object."}])
     try:
-        loaded: dict[str, Any] = schema.load(item)
+        loaded: dict[str, Any] = _made(schema).load(item)
     except ValidationError as error:
         raise BadInput(list(_problems(error.messages))) from None
     return loaded
+
+
+@cache
+def _made(schema: type[Schema]) -> Schema:
+    """Return a schema's one instance: making it copies every field, and reading with it changes nothing."""
+    return schema()
 
 
 def _problems(messages: Any, path: str = "") -> Any:
