@@ -18,6 +18,7 @@ from core.db import db, new_public_id
 from core.errors import NotFound
 from core.events import Event
 from core.inserting import insert_many
+from customers import erasure
 from customers.models import Brand, Customer, Touchpoint
 from customers.scales import Band, band
 from feedback import clocks, opening, policies, public, reopening
@@ -210,6 +211,23 @@ def bring_to_desk(case: Case, *, by: By, now: datetime) -> None:
         settle(case, now=now)
     else:
         reopening.reopen(case, because="staff", by=by, now=now)
+
+
+def stop_link(case: Case, *, by: By, now: datetime) -> None:
+    """Let the link to the customer's page of this case lead nowhere, whoever has it."""
+    lock(case)
+    if case.link_revoked_at is None:
+        case.link_revoked_at = now
+        record(case, "case.link_stopped", by=by, now=now)
+
+
+def open_link(case: Case, *, by: By, now: datetime) -> None:
+    """Let a stopped link lead to the customer's page again. Raises CustomerErased."""
+    lock(case)
+    erasure.check(case.customer)
+    if case.link_revoked_at is not None:
+        case.link_revoked_at = None
+        record(case, "case.link_opened", by=by, now=now)
 
 
 def number_of(text: str) -> int | None:

@@ -387,6 +387,8 @@ LINES: Final[Mapping[str, Any]] = {
     "case.moved": _simple("people", "", lambda: _("Moved to another team’s queue")),
     "case.cause_found": _cause_found,
     "case.released": _simple("people", "", lambda: _("Put back for anybody to take")),
+    "case.link_stopped": _simple("cross", "", lambda: _("The customer’s link was stopped")),
+    "case.link_opened": _simple("check", "", lambda: _("The customer’s link works again")),
     "case.waiting": _simple("clock", "", lambda: _("Waiting for the customer")),
     "case.fixed": _simple("check", "fern", lambda: _("The customer says it is fixed.")),
     "case.not_fixed": _simple("alert", "ember", lambda: _("The customer says it is not fixed.")),

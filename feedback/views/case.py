@@ -415,6 +415,23 @@ def release(number: str) -> Answer:
     return _at_once(case, lambda: assignments.release(case, by=current_user, now=now), done)
 
 
+@blueprint.post("/<number>/link/stop")
+@access.needs("cases.work")
+def stop_link(number: str) -> Answer:
+    """Stop the link that the customer has from our mails, which somebody else may have too."""
+    case, now = cases.visible(current_user, number), clock.now()
+    done = _("The link from our e-mails is stopped: nobody reads or writes with it.")
+    return _at_once(case, lambda: cases.stop_link(case, by=current_user, now=now), done)
+
+
+@blueprint.post("/<number>/link/open")
+@access.needs("cases.work")
+def open_link(number: str) -> Answer:
+    case, now = cases.visible(current_user, number), clock.now()
+    done = _("The link from our e-mails works again.")
+    return _at_once(case, lambda: cases.open_link(case, by=current_user, now=now), done)
+
+
 def _at_once(case: Case, run: Callable[[], object], said: str) -> Response:
     """Run an act that needs no form; a refusal is told on the case's page."""
     address = case_address(case, asked_filters())

@@ -268,8 +268,10 @@ def case_fixed(token: str) -> AnyResponse:
     case = cases.by_public_id(tokens.read("case", token))
     if case is not None:
         erasure.check(case.customer)
-    if case is None or case.link_revoked_at is not None:
+    if case is None:
         raise NotFound
+    if case.link_revoked_at is not None:
+        return redirect(f"/c/{token}", 303)  # which says so
     check = outcome.mark_fixed(case, now)
     try:
         invitation = outcomes.invite_outcome(check, now=now) if check else None

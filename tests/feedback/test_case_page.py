@@ -7,12 +7,14 @@ from datetime import datetime, timedelta
 from html import unescape
 
 import pytest
+from flask import Flask
 from sqlalchemy import func, select
 
 from accounts.models import Staff
-from core import clock, events
+from core import clock, events, tokens
 from core.db import db
 from core.events import Event
+from customers import erasure
 from customers.models import Brand
 from feedback import assignments, entries, promises
 from feedback.models import Case, CaseEntry, OutcomeCheck, Promise, Resolution
@@ -392,6 +394,43 @@ def test_a_case_of_nobody_known_can_be_worked_but_not_written_to(desk: Client, b
     assert "there is nobody to write to" in show(desk, case)
     assert desk.post(f"/desk/cases/{case.number}/reply", data={"reply-body": "Hello"}).status_code == 422
     assert desk.post(f"/desk/cases/{case.number}/notes", data={"note-body": "Hello"}).status_code == 302
+
+
+def test_a_link_that_reached_somebody_else_is_stopped_and_can_work_again(desk: Client, app: Flask, case: Case) -> None:
+    customer = app.test_client()
+    link = f"/c/{tokens.sign('case', case.public_id)}"
+    assert "Did the link reach somebody else?" in show(desk, case)
+
+    desk.post(f"/desk/cases/{case.number}/link/stop")
+
+    page = show(desk, case)
+    assert "The customer’s link was stopped" in page
+    assert link not in page
+    stopped = customer.get(link)
+    assert stopped.status_code == 410
+    assert "We have stopped this link." in unescape(stopped.text)
+    assert case.label not in stopped.text  # it may be a stranger who reads this
+    assert customer.post(f"{link}/reply", data={"reply": "It was me."}).status_code == 410
+    assert customer.post(f"{link}/fixed").location == link
+    assert db.session.get_one(Case, case.id).fixed_at is None
+
+    desk.post(f"/desk/cases/{case.number}/link/open")
+
+    assert "The customer’s link works again" in show(desk, case)
+    assert customer.get(link).status_code == 200
+    kinds = select(Event.kind).where(Event.case_id == case.id, Event.kind.startswith("case.link"))
+    assert db.session.scalars(kinds.order_by(Event.id)).all() == ["case.link_stopped", "case.link_opened"]
+
+
+def test_the_link_of_who_was_erased_stays_stopped(desk: Client, case: Case) -> None:
+    assert case.customer is not None
+    erasure.erase(case.customer, by="system", now=clock.now())
+    db.session.commit()
+
+    assert "Let it work again" not in show(desk, case)
+    desk.post(f"/desk/cases/{case.number}/link/open")
+
+    assert db.session.get_one(Case, case.id, populate_existing=True).link_revoked_at is not None
 
 
 def test_waiting_pauses_the_clocks(desk: Client, case: Case) -> None:
