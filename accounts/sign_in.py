@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import base64
 import hmac
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Any, Final
 
 import structlog
@@ -44,16 +44,14 @@ from sqlalchemy.orm import joinedload
 from wtforms import Field, RadioField
 from wtforms.fields import SelectChoice
 
+from accounts import letters
 from accounts.models import Role, Staff
-from core import access, clock, events, formats, i18n, tokens
+from core import access, clock, events, i18n, tokens
 from core.config import Config, Environment
 from core.db import db
 from core.errors import Gone
 from core.outbox import connection
-from customers.models import Brand
-from notifications import messages
 
-RESET_WITHIN: Final = timedelta(hours=1)
 WELCOME_WITHIN: Final = timedelta(days=3)
 TOTP_STEP_S: Final = 30
 
@@ -152,7 +150,7 @@ def _features(config: Config) -> dict[str, Any]:
         # for known addresses alone: a stranger could tell who has an account, and keep the machine busy.
         "HASHING_SCHEMES": ["hex_sha256"],
         "PASSWORD_LENGTH_MIN": 10,
-        "RESET_PASSWORD_WITHIN": RESET_WITHIN,
+        "RESET_PASSWORD_WITHIN": letters.RESET_WITHIN,
         "SEND_PASSWORD_CHANGE_EMAIL": False,
         "SEND_PASSWORD_RESET_NOTICE_EMAIL": False,
         "EMAIL_PLAINTEXT": False,  # OutboxMail renders nothing here: messages have their own templates
@@ -348,34 +346,13 @@ class Codes(Totp):
 
 
 class OutboxMail(MailUtil):
-    """Turns Flask-Security's one mail into a message of ours; it sends no other."""
+    """Turns Flask-Security's one mail into a message of ours; that something was changed, we tell ourselves."""
 
     def send_mail(self, template: str, *args: Any, **values: Any) -> None:
         if template.endswith("/reset_instructions"):
             path = url_for("security.reset_password", token=values["reset_token"])
-            send_reset(values["user"], path=path, now=clock.now())
+            letters.send_reset(values["user"], path=path, now=clock.now())
             db.session.commit()  # Flask-Security's view does not
-
-
-def send_reset(staff: Staff, *, path: str, now: datetime) -> None:
-    """Post the mail with the reset link, at most one a minute. The link starts with our address, whatever Host says."""
-    brand = staff.team.brand if staff.team and staff.team.brand else db.session.scalar(select(Brand).order_by(Brand.id))
-    if brand is None:
-        log.error("no_brand_to_write_as")
-        return
-    with i18n.use_language(staff.language, zone=staff.zone):
-        until = formats.by_when(now + RESET_WITHIN, now)
-    messages.post(
-        "staff_reset",
-        reason=f"staff:{staff.id}:{now:%Y%m%d%H%M}",
-        brand=brand,
-        customer=None,
-        language=staff.language,
-        values={"name": staff.first_name, "reset_url": f"{_config().base_url}{path}", "valid_until": until},
-        to_address=staff.email,
-        to_name=staff.name,
-        now=now,
-    )
 
 
 class LinkUsed(Gone):
@@ -446,14 +423,17 @@ def _failed(_app: Flask, *, user: Staff, auth_type: str, **_more: Any) -> None:
 
 def _password_set(_app: Flask, *, user: Staff, **_more: Any) -> None:
     _record_own("staff.password_set", user)
+    letters.tell_of_change(user, "password", now=clock.now())
 
 
 def _second_factor_set(_app: Flask, *, user: Staff, **_more: Any) -> None:
     _record_own("staff.second_factor_set", user)
+    letters.tell_of_change(user, "second_factor", now=clock.now())
 
 
 def _second_factor_removed(_app: Flask, *, user: Staff, **_more: Any) -> None:
     _record_own("staff.second_factor_removed", user)
+    letters.tell_of_change(user, "no_second_factor", now=clock.now())
 
 
 def _record_own(kind: str, staff: Staff) -> None:

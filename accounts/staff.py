@@ -14,6 +14,7 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import joinedload
 
+from accounts import letters
 from accounts.models import Role, RoleName, Staff, Team, staff_role
 from core import events
 from core.db import constraint_of, db, new_public_id
@@ -130,6 +131,7 @@ def remove_second_factor(staff: Staff, *, by: Staff, now: datetime) -> None:
     end_sessions(staff)
     db.session.flush()
     _record("staff.second_factor_removed", staff, by=_actor(by), now=now)
+    letters.tell_of_change(staff, "no_second_factor", now=now)
 
 
 def set_password(staff: Staff, password: str, *, by: str, now: datetime) -> None:

@@ -165,6 +165,14 @@ KINDS: dict[str, Kind] = {
             "reset_url",
             "name valid_until",
         ),
+        _kind(
+            "staff_changed",
+            _l("A staff sign-in was changed"),
+            Purpose.STAFF,
+            "changed_at reset_url",
+            "name",
+            because=("password", "second_factor", "no_second_factor"),
+        ),
     )
 }
 

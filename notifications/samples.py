@@ -17,7 +17,6 @@ _COMMON = {
     "redeem_url": f"{_BASE}/r/k7Qm2p",
     "reset_url": f"{_BASE}/reset/k7Qm2p",
     "scale": "0-10",
-    "because": "goodwill",
 }
 _CALL_BACK = {
     "en": {
@@ -45,6 +44,7 @@ _WORDS = {
         "conditions": "One order over €20. Putting your tent right is separate.",
         "valid_until": "13 February 2026",
         "received_on": "13 November",
+        "changed_at": "13 November, 14:20",
         "deadline": "Monday 17 November, 18:00",
         "agent_role": "Customer care",
         "topic": "Your new tent poles, and an apology",
@@ -109,8 +109,7 @@ def sample_values(kind: str, language: str, *, fully: bool = True) -> dict[str, 
     all_values = {**_COMMON, **_WORDS["en"], **_WORDS.get(language, {})}
     if kind in ("case_opened", "complaint_acknowledged"):
         all_values |= _CALL_BACK.get(language, _CALL_BACK["en"])
-    if kind == "promise_changed":
-        all_values["because"] = "third_party"
+    all_values["because"] = {"promise_changed": "third_party", "staff_changed": "password"}.get(kind, "goodwill")
     wanted = known.fields | known.choices.keys() | (known.optional if fully else frozenset())
     return {name: all_values[name] for name in sorted(wanted)}
 

@@ -17,10 +17,10 @@ from sqlalchemy import select
 from accounts import staff as people
 from accounts.models import Staff
 from accounts.sign_in import welcome_link
-from core import clock
+from core import clock, outbox
 from core.db import db
 from core.events import Event
-from notifications.models import Message
+from notifications.models import MailboxMessage, Message
 from tests.client import Client, count_queries
 from tests.factories import PASSWORD, make_brand, make_staff, make_team
 
@@ -246,6 +246,29 @@ def test_changing_the_password_keeps_this_session_and_ends_the_others(app: Flask
     assert client.get("/profile").status_code == 200
     assert elsewhere.get("/profile").status_code == 302
     assert "staff.password_set" in kinds()
+
+
+def test_whoever_can_sign_in_is_told_what_of_it_was_changed(app: Flask, client: Client) -> None:
+    make_brand()
+    ana, admin = make_staff(), make_staff("admin")
+    sign_in(client, ana.email)
+    client.post("/change", data={"password": PASSWORD, "new_password": NEW, "new_password_confirm": NEW})
+    second_factor(client)
+    people.remove_second_factor(ana, by=admin, now=clock.now())
+    db.session.commit()
+
+    told = db.session.scalars(select(Message).where(Message.kind == "staff_changed").order_by(Message.id)).all()
+
+    assert [each.values["because"] for each in told] == ["password", "second_factor", "no_second_factor"]
+    assert {each.to_address for each in told} == {ana.email}
+    outbox.drain("messages")
+    mails = db.session.scalars(select(MailboxMessage).order_by(MailboxMessage.id)).all()
+    assert [each.subject for each in mails] == [
+        "Your password was changed",
+        "A second factor was set up",
+        "Your second factor was removed",
+    ]
+    assert all(f"{app.extensions['config'].base_url}/reset" in each.text for each in mails)
 
 
 def test_the_old_password_is_asked_for(client: Client) -> None:

@@ -212,7 +212,7 @@ def test_service_messages_are_not_stopped_by_an_unsubscribe_from_surveys_or_mark
     stopped = {scope: {kind.name for kind in KINDS.values() if kind.is_stopped_by(scope)} for scope in scopes}
 
     assert stopped["all"] == set(KINDS) - TO_STAFF
-    assert {"staff_reset"} == TO_STAFF
+    assert {"staff_reset", "staff_changed"} == TO_STAFF
     assert stopped["survey"] == {"invitation", "outcome_check"}
     assert stopped["marketing"] == set()
     assert KINDS["complaint_acknowledged"].purpose is Purpose.SERVICE
