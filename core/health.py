@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import os
+from typing import Final
+
 from flask import Blueprint, Response, current_app, jsonify
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Gauge, generate_latest
+from prometheus_client.multiprocess import MultiProcessCollector
 from redis.exceptions import RedisError
 from sqlalchemy.exc import SQLAlchemyError
 
 from core import access, backlogs, clock, outbox, schema
 from core.db import db
+
+MULTIPROCESS: Final = "PROMETHEUS_MULTIPROC_DIR"  # the library's own setting, which it reads when it is imported
 
 blueprint = Blueprint("health", __name__)
 
@@ -32,7 +38,16 @@ def readyz() -> tuple[Response, int]:
 @access.public
 def metrics() -> Response:
     """Answer in Prometheus' format. Counts and codes only; keep it inside your network (docs/running.md)."""
-    return Response(generate_latest() + _waiting_work(), content_type=CONTENT_TYPE_LATEST)
+    return Response(_counted() + _waiting_work(), content_type=CONTENT_TYPE_LATEST)
+
+
+def _counted() -> bytes:
+    """Return what this process counted; with PROMETHEUS_MULTIPROC_DIR, what all that share the folder did."""
+    if MULTIPROCESS not in os.environ:
+        return generate_latest()
+    registry = CollectorRegistry()
+    MultiProcessCollector(registry)  # type: ignore[no-untyped-call]
+    return generate_latest(registry)
 
 
 def _waiting_work() -> bytes:

@@ -1,7 +1,10 @@
 """The outbox: each piece of work is done, whatever happens to workers and doorbells, and completed once."""
 
+import subprocess
+import sys
 import threading
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -210,6 +213,20 @@ def test_done_rows_are_forgotten_after_a_while(app: Flask) -> None:
 
     assert outbox.forget_done(before=clock.now() - timedelta(days=1)) == 0
     assert outbox.forget_done(before=clock.now() + timedelta(days=1)) == 1
+
+
+def test_metrics_of_processes_that_share_a_folder_are_added_up(
+    app: Flask, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PROMETHEUS_MULTIPROC_DIR", str(tmp_path))
+    hands_over = "from notifications.delivery import messages_total as n; n.labels('reward', 'accepted').inc(2)"
+    for _worker in range(2):
+        subprocess.run([sys.executable, "-c", hands_over], check=True)
+
+    lines = app.test_client().get("/metrics").get_data(as_text=True).splitlines()
+
+    assert 'amends_messages_total{kind="reward",outcome="accepted"} 4.0' in lines
+    assert any(line.startswith("amends_work_due") for line in lines)
 
 
 def test_metrics_tell_what_waits_in_each_queue(app: Flask) -> None:
