@@ -9,14 +9,13 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import Any, Final, Protocol
 
 import structlog
 from flask import current_app
 from sqlalchemy import event, select
 
-from core import conditions, working_time
+from core import clock, conditions, working_time
 from core.db import db
 from customers.models import Calendar, Touchpoint
 from feedback.models import Priority, SlaPolicy
@@ -195,6 +194,6 @@ def _calendar(zone: str, weekly: Any, closed_on: list[str], country: str | None)
     if not country:
         return hours
     code, _, subdivision = country.partition("-")
-    this_year = datetime.now(UTC).year
+    this_year = clock.now().year
     years = range(this_year - 1, this_year - 1 + YEARS_OF_HOLIDAYS)
     return hours.with_holidays(code, years, subdivision=subdivision or None)

@@ -6,7 +6,7 @@ import socket
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -48,6 +48,19 @@ def data_folder() -> Path | None:
             f"AMENDS_TEST_DATA is {named!r}, which is no folder; in CI the real data must be there."
         )
     return None
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    words = "let each test begin at this moment (UTC), for example 2026-12-31T23:58"
+    parser.addoption("--at", metavar="MOMENT", type=datetime.fromisoformat, help=words)
+
+
+@pytest.fixture(autouse=True)
+def at(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Begin at another moment where the command says so: at the end of a year, while the clocks change, on a Sunday."""
+    moment = request.config.getoption("--at")
+    with clock.moved(moment.replace(tzinfo=UTC) - clock.now() if moment else timedelta()):
+        yield
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
