@@ -20,7 +20,7 @@ from sqlalchemy.orm.util import identity_key
 from core import outbox
 from core.db import db, new_public_id, written
 from core.i18n import DEFAULT, known_code
-from core.inserting import among, insert_all, insert_many
+from core.inserting import among, insert_many
 from core.outbox import Item
 from core.prepared import Prepared
 from customers import customers
@@ -197,9 +197,9 @@ _CASES_OF: Final = Prepared(
 
 
 def _keep(judged: Sequence[Judged], *, now: datetime) -> dict[int, Decision]:
-    """Store the decisions; return those that nobody else had made meanwhile."""
-    rows = [
-        {
+    """Store the decisions; return, to be read, those that nobody else had made meanwhile, by their interaction."""
+    rows = {
+        each.facts.interaction.id: {
             "interaction_id": each.facts.interaction.id,
             "outcome": each.outcome,
             "rule": str(each.reason),
@@ -209,8 +209,9 @@ def _keep(judged: Sequence[Judged], *, now: datetime) -> dict[int, Decision]:
             "decided_at": now,
         }
         for each in judged
-    ]
-    return {each.interaction_id: each for each in insert_all(Decision, rows, unless="(interaction_id)")}
+    }
+    made = insert_many(Decision, list(rows.values()), unless="(interaction_id)", returning=("id", "interaction_id"))
+    return {each.interaction_id: Decision(id=each.id, **rows[each.interaction_id]) for each in made}
 
 
 def _inputs(facts: Facts) -> dict[str, Any]:
