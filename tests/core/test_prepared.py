@@ -107,7 +107,7 @@ def test_a_dead_connection_is_told_and_replaced(app: Flask, way: str) -> None:
             pass
         others = other.scalars(text("SELECT pid FROM pg_stat_activity WHERE datname = current_database()")).all()
         for pid in others:
-            other.execute(text("SELECT pg_terminate_backend(:pid) WHERE :pid <> pg_backend_pid()"), {"pid": pid})
+            other.execute(text("SELECT pg_terminate_backend(:pid, 20000) WHERE :pid <> pg_backend_pid()"), {"pid": pid})
 
     with pytest.raises(OperationalError) as told:
         getattr(WHO, way)()
