@@ -69,6 +69,8 @@ class Worker(SimpleWorker):
 @with_appcontext
 def worker(queue: str, burst: bool) -> None:
     """Do the work of QUEUE: what is due now, then whenever its bell rings. Waits where a server is away."""
+    if not burst:
+        outbox.gather_seconds = outbox.GATHER_SECONDS
     while not outbox.stopping.is_set():
         if not burst:
             _listen_to_signals()  # again after RQ, which leaves its own behind

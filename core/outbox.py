@@ -56,6 +56,7 @@ BATCH: Final = 500
 LOST_AFTER: Final = timedelta(minutes=1)  # what waits so long past its time without a row of work gets one again
 DRAIN_SECONDS: Final = 50.0  # a drain ends before RQ's time-out and rings for the rest
 BELL_SECONDS: Final = 30  # a bell whose job was lost can be rung again after this
+GATHER_SECONDS: Final = 0.1  # a worker claims together what comes in so short a time: a batch costs much like one row
 SILENCE_SECONDS: Final = 5.0  # after Redis failed no bell is rung for so long; then one request tries, the others go on
 REDIS_SECONDS: Final = 1.0  # a request waits no longer for a Redis that hangs
 
@@ -64,6 +65,7 @@ done_total = Counter("amends_outbox_done_total", "Rows of work completed", ["han
 failed_total = Counter("amends_outbox_failed_total", "Attempts that failed", ["handler"])
 dead_total = Counter("amends_outbox_dead_total", "Rows given up after the last attempt", ["handler"])
 
+gather_seconds = 0.0  # this process waits so long before a claim that may not be full; a worker sets GATHER_SECONDS
 stopping = threading.Event()  # set when this process is asked to end: its drain ends after the call that is under way
 
 
@@ -286,8 +288,9 @@ def drain(queue: str) -> int:
         connection().delete(f"bell:{queue}")  # first: who comes later rings again
     except RedisError:
         pass
-    until, done = time.monotonic() + DRAIN_SECONDS, 0
-    while not stopping.is_set() and (claimed := claim(queue, now=clock.now())):
+    until, done, wait = time.monotonic() + DRAIN_SECONDS, 0, gather_seconds
+    while not stopping.wait(wait) and (claimed := claim(queue, now=clock.now())):
+        wait = gather_seconds if sum(map(len, claimed.values())) < BATCH else 0.0
         for name, items in claimed.items():
             done += _work_off(name, items)
         if time.monotonic() > until:
