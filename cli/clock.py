@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import signal
-import threading
 from types import FrameType
 
 import click
@@ -14,6 +13,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from cli.recurring import run_due
 from core.db import db
+from core.stopping import Stopping
 
 log = structlog.get_logger(__name__)
 TICK_SECONDS = 1.0
@@ -25,7 +25,7 @@ STAND_BY_SECONDS = 3.0
 @with_appcontext
 def clock(once: bool) -> None:
     """Run the recurring work until asked to stop."""
-    stopping = threading.Event()
+    stopping = Stopping()
 
     def stop(_signal: int, _frame: FrameType | None) -> None:
         stopping.set()
@@ -45,7 +45,7 @@ def clock(once: bool) -> None:
         stopping.wait(STAND_BY_SECONDS)
 
 
-def _lead(guard: Connection, stopping: threading.Event, last: dict[str, float], once: bool) -> None:
+def _lead(guard: Connection, stopping: Stopping, last: dict[str, float], once: bool) -> None:
     """Work while this session holds the one lock; PostgreSQL drops it with the session, and another takes over."""
     if not guard.scalar(text("SELECT pg_try_advisory_lock(7300, 1)")):
         return

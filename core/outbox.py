@@ -6,7 +6,6 @@ effects; whoever lost the lease completes nothing. A sweep rings for what is due
 
 from __future__ import annotations
 
-import threading
 import time
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -47,6 +46,7 @@ from core import clock
 from core.behind import Ringer
 from core.db import Id, Json, Model, db, is_under_way
 from core.inserting import insert_many
+from core.stopping import Stopping
 
 QUEUES: Final = ("messages", "rewards", "reactions", "reports")
 LEASE: Final = timedelta(seconds=60)
@@ -66,7 +66,7 @@ failed_total = Counter("amends_outbox_failed_total", "Attempts that failed", ["h
 dead_total = Counter("amends_outbox_dead_total", "Rows given up after the last attempt", ["handler"])
 
 gather_seconds = 0.0  # this process waits so long before a claim that may not be full; a worker sets GATHER_SECONDS
-stopping = threading.Event()  # set when this process is asked to end: its drain ends after the call that is under way
+stopping = Stopping()  # set when this process is asked to end: its drain ends after the call that is under way
 
 
 class Work(Model):
