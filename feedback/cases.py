@@ -247,9 +247,12 @@ def visible(staff: Staff, number: str) -> Case:
 
 
 def by_public_id(public_id: str) -> Case | None:
-    """Return the case a customer's link names; one that was merged leads to the case that goes on."""
+    """Return the case a customer's link names; one that was merged leads to the case that goes on, unless its link was
+    stopped."""
     case = db.session.scalar(select(Case).where(Case.public_id == public_id).options(*RELATED))
-    return by_id(case.merged_into_id) if case is not None and case.merged_into_id is not None else case
+    if case is None or case.merged_into_id is None or case.link_revoked_at is not None:
+        return case
+    return by_id(case.merged_into_id)
 
 
 def by_id(case_id: int) -> Case:

@@ -15,7 +15,7 @@ from core import clock, tokens
 from core.db import db
 from core.events import Event
 from customers.models import Brand
-from feedback import clocks, entries, merging, outcome, promises, resolutions
+from feedback import cases, clocks, entries, merging, outcome, promises, resolutions
 from feedback.merging import CannotMerge
 from feedback.models import Case, CaseEntry, Promise
 from feedback.state import CaseMerged
@@ -65,6 +65,19 @@ def test_the_survivor_keeps_its_own_deadline_where_that_is_earlier(pair: tuple[C
     merging.merge(late, early, by=alice, now=MONDAY_9 + 2 * HOUR)
 
     assert running(early) == due
+
+
+def test_a_stopped_link_stays_stopped_when_its_case_is_merged(
+    client: Client, pair: tuple[Case, Case], alice: Staff
+) -> None:
+    early, late = pair
+    cases.stop_link(early, by=alice, now=MONDAY_9 + HOUR)
+    merging.merge(early, late, by=alice, now=MONDAY_9 + 2 * HOUR)
+    db.session.commit()
+
+    stopped, other = (client.get(f"/c/{tokens.sign('case', case.public_id)}") for case in (early, late))
+
+    assert (stopped.status_code, other.status_code) == (410, 200)
 
 
 def test_who_was_contacted_already_is_owed_an_answer_by_the_other_deadline(
