@@ -135,11 +135,14 @@ def remove_second_factor(staff: Staff, *, by: Staff, now: datetime) -> None:
 
 
 def set_password(staff: Staff, password: str, *, by: str, now: datetime) -> None:
-    """Give somebody a password; every session and every link made before ends."""
+    """Give somebody a password; every session and every link made before ends. Who had one is told of it by mail."""
+    had_one = staff.password is not None
     staff.password = hash_password(password)
     end_sessions(staff)
     db.session.flush()
     _record("staff.password_set", staff, by=by, now=now)
+    if had_one:
+        letters.tell_of_change(staff, "password", now=now)
 
 
 def renew_link(staff: Staff, *, by: Staff, now: datetime) -> None:

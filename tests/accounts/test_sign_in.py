@@ -12,7 +12,7 @@ from flask_security.proxies import _security
 from flask_security.recoverable import generate_reset_password_token
 from itsdangerous import TimestampSigner
 from redis import Redis
-from sqlalchemy import select
+from sqlalchemy import func, select
 
 from accounts import staff as people
 from accounts.models import Staff
@@ -449,6 +449,19 @@ def test_a_welcome_link_sets_the_first_password_once(client: Client) -> None:
     assert location(done) == "/login"
     assert again.status_code == 410
     assert sign_in(client, ana.email, NEW).status_code == 302
+
+
+def test_who_has_a_password_is_told_when_a_welcome_link_replaces_it(client: Client) -> None:
+    make_brand()
+    ana = make_staff()
+    told = select(func.count()).select_from(Message).where(Message.kind == "staff_changed")
+    for password, notices in ((None, 0), (ana.password, 1)):
+        ana.password = password
+        db.session.commit()
+        client.post(urlsplit(welcome_link(ana)).path, data={"password": NEW, "again": NEW})
+        db.session.expire_all()
+
+        assert db.session.scalar(told) == notices
 
 
 def test_a_welcome_link_expires(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
