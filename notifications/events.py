@@ -99,7 +99,7 @@ def keep(events: Sequence[ProviderEvent], *, now: datetime) -> int:
     _settle({messages[event.message_public_id].id: messages[event.message_public_id] for event in new})
     # By address, for those are written to the list of whom not to write to: of two webhooks about the same ones, the
     # second waits for the first, and not each for the other.
-    for event in sorted(new, key=lambda each: (messages[each.message_public_id].to_address or "").lower()):
+    for event in sorted(new, key=lambda each: ((messages[each.message_public_id].to_address or "").lower(), each.kind)):
         events_total.labels(event.kind).inc()
         _follow(event, messages[event.message_public_id], now)
     return len(new)

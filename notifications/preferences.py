@@ -96,8 +96,9 @@ def _stop(
     reason: SuppressionReason = SuppressionReason.UNSUBSCRIBE,
 ) -> None:
     """The address the mail came to is stopped, and the record's present one, which may be another by now."""
-    for each in {address, customer.email if customer else None} - {None}:
-        suppression.suppress(each or "", purpose, reason, now)
+    known = {each for each in (address, customer.email if customer else None) if each}
+    for each in sorted(known):  # in one order, so that nobody waits for who waits for them
+        suppression.suppress(each, purpose, reason, now)
     if customer:
         consent.withdraw(customer, purpose, by=by, now=now)
 
