@@ -38,9 +38,10 @@ are counted: one response for each acknowledged answer, one case for each unhapp
 )
 
 REASONS = {
-    "submit": """An answer is two statements, with its case too; most of the rest waits for PostgreSQL or is psycopg,
-then Flask's request and the form. PostgreSQL's part is three times the yardstick's: response has ten indexes and ten
-foreign keys where the yardstick's table has three and none, and the invitation and the outbox are written too.""",
+    "submit": """An answer is two statements, with its case too. Two thirds of its time are the web's: a quarter of that
+is psycopg and the pool, a tenth the form, most of the rest Flask's request. PostgreSQL's third is five times the
+yardstick's: it finds the link with what its page needs through eight tables, spends it, and writes response and outbox;
+a third of that statement checks response's ten foreign keys, of which the yardstick's table has none.""",
     "page": """The page asks the database whether its link still stands, `/hello` asks nobody: `SELECT 1` alone costs
 0.13 ms of CPU in the client and 0.1 in the server, about as much as a whole `/hello`. The rest is Flask's request with
 two contexts, and filling the page.""",
@@ -49,8 +50,8 @@ the yardstick's flow has no third request.""",
     "invitations": """The bare loop posts bytes that lie ready to a stub that reads nothing of them: it
 measures memory.
 Each invitation is judged again, stored as a message, claimed, posted and noted, in about twenty statements a batch.""",
-    "commit_to_hand_over_p99_s": """Web, three workers and the clock share two cores with whoever sends: they took 92
-interactions a second, each by a call of its own of fourteen statements.""",
+    "commit_to_hand_over_p99_s": """Web, three workers and the clock share two cores with whoever sends; each
+interaction is a call of its own, of eleven statements.""",
 }
 
 
