@@ -81,8 +81,9 @@ class Words(fields.String):
         if _CONTROL.search(value):
             raise ValidationError("It holds a control character or half of a character pair, which cannot be stored.")
         text = value.strip()
-        if not self.shortest <= len(text) <= self.longest:
-            raise ValidationError(f"It must have {self.shortest} to {self.longest} characters; it has {len(text)}.")
+        if len(text) < self.shortest or len(value) > self.longest:  # in the document blanks around it count
+            has = len(value) if len(value) > self.longest else len(text)
+            raise ValidationError(f"It must have {self.shortest} to {self.longest} characters; it has {has}.")
         return text
 
 

@@ -137,6 +137,7 @@ def test_ten_calls_at_once_are_one_case(app: Flask, key: dict[str, str], brand: 
         ({"words": ""}, "words"),
         ({"words": "a\x00b"}, "words"),
         ({"words": "x" * 10_001}, "words"),
+        ({"words": "\x85" + "x" * 10_000}, "words"),
         ({"words": 7}, "words"),
         ({"customer": {"email": "a@b.example\r\nBcc: x@y.example"}}, "customer.email"),
         ({"customer": {"name": "a\nb\x07"}}, "customer.name"),
