@@ -43,6 +43,7 @@ GROWING = {
     "reward",
 }
 OFF = ("enable_seqscan", "enable_hashjoin", "enable_mergejoin")
+ALONE = re.compile(r"\((\w+_id) = [^()]*(?:\) AND|\)\)$)")
 SOUGHT = re.compile(r"\b(\w+_id) = ")
 
 
@@ -68,7 +69,7 @@ def test_no_page_reads_a_whole_table(app: Flask, client: Client, arguments: dict
         (page, scan["Relation Name"], scan.get("Filter"))
         for statement, (parameters, page) in seen.items()
         for scan in whole_scans(planned(statement, parameters))
-        if scan["Node Type"] == "Seq Scan" or any(not led_to(scan["Relation Name"], name) for name in sought(scan))
+        if scan["Node Type"] == "Seq Scan" or not has_a_way(scan)
     ]
 
     assert len(seen) > 100
@@ -96,8 +97,22 @@ def whole_scans(plan: dict[str, Any]) -> Iterator[dict[str, Any]]:
         yield from whole_scans(each)
 
 
-def sought(scan: dict[str, Any]) -> set[str]:
-    return set(SOUGHT.findall(scan.get("Filter", "")))
+def has_a_way(scan: dict[str, Any]) -> bool:
+    """Whether an index leads to what is sought, which a larger table would take: of what must hold together, to one."""
+    table, filtered = scan["Relation Name"], scan.get("Filter", "")
+    together = without_alternatives(filtered)
+    if " OR " not in together and any(led_to(table, name) for name in ALONE.findall(together)):
+        return True
+    return all(led_to(table, name) for name in SOUGHT.findall(filtered))
+
+
+def without_alternatives(filtered: str) -> str:
+    """Cut from a filter such as ((a_id = 1) AND ((b_id = 2) OR c)) what stands deeper than its first conditions."""
+    depth, kept = 0, []
+    for each in filtered:
+        depth += {"(": 1, ")": -1}.get(each, 0)
+        kept.append(each if depth <= 2 else " ")
+    return "".join(kept)
 
 
 def led_to(table: str, column: str) -> bool:
