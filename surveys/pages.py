@@ -15,9 +15,10 @@ from typing import Any, Final
 from urllib.parse import urlencode
 from zoneinfo import ZoneInfo
 
-from flask import render_template, request
+from flask import render_template
 from flask_babel import gettext as _
 from markupsafe import Markup, escape
+from werkzeug.datastructures import MultiDict
 from wtforms import Form
 
 from core import formats, i18n
@@ -147,10 +148,19 @@ def show(opened: Opened, address: Address, *, language: str, nonce: str, now: da
     return slots.fill(parts, values)
 
 
-def show_again(opened: Opened, address: Address, form: Form, *, language: str, nonce: str, now: datetime) -> str:
-    """Return the page with what is wrong on top and everything that was typed kept, also for another score."""
+def show_again(
+    opened: Opened,
+    address: Address,
+    form: Form,
+    sent: MultiDict[str, str],
+    *,
+    language: str,
+    nonce: str,
+    now: datetime,
+) -> str:
+    """Return the page with what is wrong on top and everything that was `sent` kept, also below another score."""
     asked = versions.definition_of(opened.version_id)
-    given = {name: _sent(form, name) for each in asked.questions for name in each.names}
+    given = {name: _held(form, name, sent) for each in asked.questions for name in each.names}
     errors = {field.name: str(field.errors[0]) for field in form if field.errors}
     values = _values(opened, asked, given, address, language=language, nonce=nonce, now=now)
     with i18n.use_language(language, zone=opened.zone):
@@ -263,11 +273,11 @@ def _values(
     return values
 
 
-def _sent(form: Form, name: str) -> Any:
+def _held(form: Form, name: str, sent: MultiDict[str, str]) -> Any:
     """Return what a field holds; where the form leaves it out, what was sent for it."""
     if name in form:
         return form[name].data
-    values = [clean(value) for value in request.form.getlist(name)]
+    values = [clean(value) for value in sent.getlist(name)]
     return values[0] if len(values) == 1 else values
 
 

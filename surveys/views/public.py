@@ -77,7 +77,7 @@ def answer(token: str) -> AnyResponse | str:
         answering.keep_partial(link, asked, form, now=now)
         db.session.commit()
         page = pages.show_again(
-            link, _address(token, link), form, language=language, nonce=security.csp_nonce(), now=now
+            link, _address(token, link), form, request.form, language=language, nonce=security.csp_nonce(), now=now
         )
         return make_response(page, 422)
     try:
@@ -207,7 +207,9 @@ def answer_open(touchpoint: str) -> AnyResponse | str:
     answers = answering.read(asked, form)
     if answers is None:
         address = _open_address(touchpoint, token)
-        page = pages.show_again(place, address, form, language=language, nonce=security.csp_nonce(), now=now)
+        page = pages.show_again(
+            place, address, form, request.form, language=language, nonce=security.csp_nonce(), now=now
+        )
         return make_response(page, 422)
     return redirect(_submit_open(place, touchpoint, asked, answers, form_key, language), 303)
 
