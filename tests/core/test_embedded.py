@@ -120,8 +120,11 @@ def test_what_was_stored_is_there_after_a_restart(base: Path) -> None:
 def test_a_second_user_finds_the_servers_running_and_the_last_one_out_stops_them(base: Path) -> None:
     first, second = Embedded(base, durable=False), Embedded(base, durable=False)
     urls = first.start()
+    running = base / "postgres" / "postmaster.pid"
+    at_first = running.read_text()
 
     assert second.start() == urls
+    assert running.read_text() == at_first
 
     first.stop()
     assert answers(urls)
