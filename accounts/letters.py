@@ -31,7 +31,7 @@ def send_reset(staff: Staff, *, path: str, now: datetime) -> None:
 def tell_of_change(
     staff: Staff, what: Literal["password", "second_factor", "no_second_factor"], *, now: datetime
 ) -> None:
-    """Post the mail by which somebody learns of a change of their sign-in that they did not make themselves."""
+    """Post the mail that tells of a change of somebody's sign-in, for it may have been somebody else who made it."""
     with i18n.use_language(staff.language, zone=staff.zone):
         changed_at = f"{formats.day(now, 'full')}, {formats.time(now)}"
     values = {"because": what, "changed_at": changed_at, "reset_url": _ours(current_app.config["SECURITY_RESET_URL"])}

@@ -12,9 +12,9 @@ from core.stopping import AT_ONCE, Stopping
 
 UNDER_FIRE = """
 import signal
-from {module} import {name} as Stop
+from core.stopping import Stopping
 
-stop, times = Stop(), 0
+stop, times = Stopping(), 0
 
 def handle(_signal, _frame):
     global times
@@ -31,9 +31,7 @@ signal.setitimer(signal.ITIMER_REAL, 0)
 
 
 def test_a_signal_may_come_at_any_moment_of_waiting() -> None:
-    script = UNDER_FIRE.format(module="core.stopping", name="Stopping")
-
-    subprocess.run([sys.executable, "-c", script], timeout=60, check=True)  # a threading.Event hangs here
+    subprocess.run([sys.executable, "-c", UNDER_FIRE], timeout=60, check=True)  # a threading.Event hangs here
 
 
 def test_waiting_ends_with_its_time_or_soon_after_it_is_set(monkeypatch: pytest.MonkeyPatch) -> None:
