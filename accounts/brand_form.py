@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from typing import Any
-from urllib.parse import urlsplit
 
 from babel.numbers import get_currency_name
 from flask_babel import get_locale
@@ -16,6 +15,7 @@ from wtforms.fields import SelectChoice
 from wtforms.validators import Email, InputRequired, Length, Optional, Regexp, ValidationError
 
 from accounts.forms import name_field, one_line, trimmed, zones
+from core import web_address
 from core.editing import EditForm
 from core.fields import MoneyField
 from core.i18n import LANGUAGES
@@ -40,11 +40,8 @@ def is_colour(_form: FlaskForm, field: Field) -> None:
 
 def is_web_address(_form: FlaskForm, field: Field) -> None:
     """Refuse everything but a page on the web: customers follow this link."""
-    try:
-        parts = urlsplit(field.data or "")
-        fits = parts.scheme in ("https", "http") and bool(parts.hostname)
-    except ValueError:
-        fits = False
+    parts = web_address.parts_of(field.data or "")
+    fits = parts is not None and parts.scheme in ("https", "http") and bool(parts.hostname)
     if not fits or any(character.isspace() for character in field.data or ""):
         raise ValidationError(_("An address of a page begins with https://, for example https://shop.example/privacy."))
 

@@ -46,7 +46,7 @@ from wtforms.fields import SelectChoice
 
 from accounts import letters
 from accounts.models import Role, Staff
-from core import access, clock, events, i18n, tokens
+from core import access, clock, events, i18n, tokens, web_address
 from core.config import Config, Environment
 from core.db import db
 from core.errors import Gone
@@ -104,6 +104,7 @@ def init_app(app: Flask) -> None:
         access.declare(f"security.{endpoint}", access.Rule(access.Kind.SIGNED_IN))
     _listen(app)
     app.before_request(take_exact_links_alone)
+    app.before_request(take_readable_addresses_alone)
     app.before_request(speak_their_language)
 
 
@@ -391,6 +392,17 @@ def take_exact_links_alone() -> None:
     """Refuse a reset link that is not written as we wrote it; the library would read past the difference."""
     if request.endpoint == "security.reset_password" and not tokens.is_exact((request.view_args or {})["token"]):
         abort(404)
+
+
+def take_readable_addresses_alone() -> None:
+    """Refuse a `next` that is no address at all, such as http://[0]: the library would stumble over it."""
+    if request.blueprint == "security" and not all(map(_is_readable, request.values.getlist("next"))):
+        abort(400)
+
+
+def _is_readable(address: str) -> bool:
+    as_browsers_read_it = address.replace("\\", "/")
+    return web_address.parts_of(address) is not None and web_address.parts_of(as_browsers_read_it) is not None
 
 
 def speak_their_language() -> None:

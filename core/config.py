@@ -19,13 +19,14 @@ from redis.connection import parse_url
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError
 
+from core import web_address
+
 MIN_SECRET_LENGTH: Final = 32
 PREFIX: Final = "AMENDS_"
 OF_THE_TOOLS: Final = (
     "AMENDS_PYTHON",
     "AMENDS_CHROMIUM",
     "AMENDS_TEST_",
-    "AMENDS_HOSTILE_",
 )  # bin/*, tests; or so begun
 ALIKE: Final = 0.66  # of 1: PROXY for PROXIES is as far as a name may be off to be taken for a misspelt one
 LOG_LEVELS: Final = ("debug", "info", "warning", "error", "critical")
@@ -159,8 +160,8 @@ class _Reader:
 
     def url(self, name: str, default: str | None = None) -> str:
         value = self.text(name, default)
-        parts = urlsplit(value)
-        if parts.scheme not in {"http", "https"} or not parts.hostname:
+        parts = web_address.parts_of(value)
+        if parts is None or parts.scheme not in {"http", "https"} or not parts.hostname:
             raise BadConfig(f"{name} is {value!r}; it must be an http or https address.")
         return value.rstrip("/")
 

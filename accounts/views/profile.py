@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from urllib.parse import urlsplit
-
 from flask import Blueprint, flash, redirect, render_template, request, url_for
 from flask_babel import gettext as _
 from flask_login import current_user
@@ -11,7 +9,7 @@ from werkzeug.exceptions import BadRequest
 from werkzeug.wrappers import Response
 
 from accounts.forms import ProfileForm
-from core import access
+from core import access, web_address
 from core.db import db
 
 blueprint = Blueprint("profile", __name__)
@@ -50,7 +48,9 @@ def choose_look() -> Response:
 
 def _back() -> str:
     """Return where the reader came from, if that is a page of ours."""
-    came_from = urlsplit(request.referrer or "")
-    if came_from.netloc != request.host or not came_from.path.startswith("/") or came_from.path.startswith("//"):
+    came_from = web_address.parts_of(request.referrer or "")
+    if came_from is None or came_from.netloc != request.host:
+        return url_for("profile.show")
+    if not came_from.path.startswith("/") or came_from.path.startswith("//"):
         return url_for("profile.show")
     return f"{came_from.path}?{came_from.query}" if came_from.query else came_from.path

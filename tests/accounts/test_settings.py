@@ -255,7 +255,7 @@ def test_the_look_changes_and_one_stays_on_the_page(client: Client) -> None:
     assert 'data-theme="dark"' in client.get("/profile").text
 
 
-@pytest.mark.parametrize("referrer", ["https://evil.example/x", "http://localhost//evil.example", ""])
+@pytest.mark.parametrize("referrer", ["https://evil.example/x", "http://localhost//evil.example", "http://[0]/", ""])
 def test_a_strange_referrer_is_not_followed(client: Client, referrer: str) -> None:
     client.sign_in(make_staff())
 

@@ -41,6 +41,22 @@ def kinds() -> list[str]:
     return list(db.session.scalars(select(Event.kind).order_by(Event.id)))
 
 
+@pytest.mark.parametrize("address", ["http://[0]/", "//[", r"\\[0]", "https://[::1"])
+@pytest.mark.parametrize("place", ["data", "query_string"])
+def test_an_address_to_go_on_to_that_nobody_can_read_is_refused(client: Client, place: str, address: str) -> None:
+    ana = make_staff()
+    typed = {"email": ana.email, "password": PASSWORD}
+
+    answers = [client.get("/login", query_string={"next": address})]
+    answers.append(
+        client.post("/login", **{"data": typed, place: {**(typed if place == "data" else {}), "next": address}})
+    )
+    client.sign_in(ana)
+    answers.append(client.get("/login", query_string={"next": address}))
+
+    assert [answer.status_code for answer in answers] == [400, 400, 400]
+
+
 def test_the_right_password_signs_in_and_is_logged(client: Client) -> None:
     ana = make_staff("lead")
 

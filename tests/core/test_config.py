@@ -34,6 +34,7 @@ def test_a_whole_environment_is_read() -> None:
         ("AMENDS_LOG_LEVEL", "verbose"),
         ("SECRET_KEY", "short"),
         ("AMENDS_BASE_URL", "amends.example"),
+        ("AMENDS_BASE_URL", "https://[amends.example"),
     ],
 )
 def test_a_malformed_setting_is_named_and_its_password_is_not_repeated(name: str, value: str) -> None:
