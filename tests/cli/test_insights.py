@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from zoneinfo import ZoneInfo
 
+import pytest
 from flask import Flask
 from sqlalchemy import func, select, text
 
@@ -12,7 +14,7 @@ from core.db import db
 from insights import rollups
 from insights.models import Invited, Met, Rollup
 from surveys.models import Response, ResponseState
-from tests.factories import make_customer, make_interaction, make_invitation, make_survey, make_touchpoint
+from tests.factories import make_brand, make_customer, make_interaction, make_invitation, make_survey, make_touchpoint
 
 
 def recount(app: Flask, *arguments: str) -> tuple[int, str]:
@@ -27,9 +29,10 @@ def counted() -> tuple[int, ...]:
     return tuple(int(db.session.scalar(select(func.coalesce(func.sum(each.count), 0))) or 0) for each in tables)
 
 
-def test_counts_are_made_anew_from_the_rows(app: Flask) -> None:
+@pytest.mark.parametrize("zone", ["Pacific/Kiritimati", "Europe/Berlin", "Pacific/Honolulu"])
+def test_counts_are_made_anew_from_the_rows_up_to_the_brands_own_today(app: Flask, zone: str) -> None:
     now = clock.now()
-    place = make_touchpoint()
+    place = make_touchpoint(make_brand(zone=zone))
     survey = make_survey(place.brand)
     invitation = make_invitation(survey, make_customer(tier="Summit"), touchpoint=place, created_at=now)
     make_interaction(place)
@@ -39,7 +42,7 @@ def test_counts_are_made_anew_from_the_rows(app: Flask) -> None:
     db.session.add(Response(**row, **moments, invitation_id=invitation.id, scores={}, why=[], answers={"nps": 9}))
     db.session.flush()
     rollups.fold(now=now)
-    day = (now - timedelta(days=1)).date().isoformat()
+    day = (now.astimezone(ZoneInfo(zone)) - timedelta(days=1)).date().isoformat()
     recount(app, "--from", day)
     first = counted()
     for table in ("rollup", "rollup_invited", "rollup_interaction"):
