@@ -100,19 +100,29 @@ def whole_scans(plan: dict[str, Any]) -> Iterator[dict[str, Any]]:
 def has_a_way(scan: dict[str, Any]) -> bool:
     """Whether an index leads to what is sought, which a larger table would take: of what must hold together, to one."""
     table, filtered = scan["Relation Name"], scan.get("Filter", "")
-    together = without_alternatives(filtered)
-    if " OR " not in together and any(led_to(table, name) for name in ALONE.findall(together)):
+    is_choice = " OR " in down_to(1, filtered)
+    if not is_choice and any(led_to(table, name) for name in ALONE.findall(down_to(2, filtered))):
         return True
     return all(led_to(table, name) for name in SOUGHT.findall(filtered))
 
 
-def without_alternatives(filtered: str) -> str:
-    """Cut from a filter such as ((a_id = 1) AND ((b_id = 2) OR c)) what stands deeper than its first conditions."""
+def down_to(most: int, filtered: str) -> str:
+    """Blank what stands deeper in a filter: ((a_id = 1) AND ((b_id = 2) OR c)) down to 2 keeps a_id alone."""
     depth, kept = 0, []
-    for each in filtered:
-        depth += {"(": 1, ")": -1}.get(each, 0)
-        kept.append(each if depth <= 2 else " ")
+    for sign in filtered:
+        depth += {"(": 1, ")": -1}.get(sign, 0)
+        kept.append(sign if depth <= most else " ")
     return "".join(kept)
+
+
+def test_an_index_leads_to_one_of_what_must_hold_together_whatever_stands_beside_it(app: Flask) -> None:
+    beside = "((state = 'open') AND (brand_id = '1'::bigint)) OR (merged_into_id = '2'::bigint)"
+
+    assert has_a_way(
+        {"Relation Name": "case", "Filter": f"((id <> '2'::bigint) AND (customer_id = '4'::bigint) AND ({beside}))"}
+    )
+    assert not has_a_way({"Relation Name": "case", "Filter": f"((customer_id = '4'::bigint) OR ({beside}))"})
+    assert not has_a_way({"Relation Name": "case", "Filter": "((id <> '2'::bigint) AND (brand_id = '1'::bigint))"})
 
 
 def led_to(table: str, column: str) -> bool:
