@@ -1,6 +1,7 @@
 """What every test may ask for. Who asks for `app`, or for what builds on it, has an app context and clean servers."""
 
 import os
+import random
 import shutil
 import socket
 import threading
@@ -12,6 +13,7 @@ from typing import Any
 
 import pytest
 from flask import Flask
+from hypothesis import HealthCheck, settings
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 from redis import Redis
 from sqlalchemy import text
@@ -20,14 +22,16 @@ from werkzeug.serving import make_server
 from core import clock
 from core.config import Config, Environment
 from core.db import db
+from tests.amounts import RUNS_ALL
 from tests.client import Client, count_queries, watch_for_uncommitted
 from tests.servers import Slot, slot
 
 __all__ = ["count_queries"]
 
 SECRET = "a secret of tests alone with 32 characters or more"
-BROWSER_MS = 30_000  # what waits for something that never comes fails late; what is slow on a busy machine does not
-RUNS_ALL = bool(os.environ.get("AMENDS_TEST_ALL"))
+BROWSER_MS = (
+    100_000  # what never comes fails just before the test's own time-out, which would not say what was waited for
+)
 CHROMIUM_ARGUMENTS = [
     "--no-sandbox",
     "--disable-gpu",
@@ -36,6 +40,13 @@ CHROMIUM_ARGUMENTS = [
     "--disable-component-update",
     "--disable-sync",
 ]
+
+# A machine that is busy is slow at drawing examples, too: neither is a fault of what is tested. A test that takes a
+# fixture begins each example with it as the last one left it, and says so by its name.
+settings.register_profile(
+    "amends", deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture]
+)
+settings.load_profile("amends")
 
 
 def data_folder() -> Path | None:
@@ -52,14 +63,15 @@ def data_folder() -> Path | None:
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     words = "let each test begin at this moment (UTC), for example 2026-12-31T23:58"
-    parser.addoption("--at", metavar="MOMENT", type=datetime.fromisoformat, help=words)
+    parser.addoption("--at", metavar="MOMENT", help=words)
 
 
 @pytest.fixture(autouse=True)
 def at(request: pytest.FixtureRequest) -> Iterator[None]:
     """Begin at another moment where the command says so: at the end of a year, while the clocks change, on a Sunday."""
-    moment = request.config.getoption("--at")
-    with clock.moved(moment.replace(tzinfo=UTC) - clock.now() if moment else timedelta()):
+    typed = request.config.getoption("--at")
+    moment = datetime.fromisoformat(typed).replace(tzinfo=UTC) if typed else clock.now()
+    with clock.moved(moment - clock.now()):
         yield
 
 
@@ -70,6 +82,30 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.skip(reason="long; runs with bin/test --all"))
         if folder is None and item.get_closest_marker("data"):
             item.add_marker(pytest.mark.skip(reason="AMENDS_TEST_DATA names no folder of real data"))
+    deal_out(items)
+
+
+def deal_out(items: list[pytest.Item]) -> None:
+    """Order the tests, shuffled before, for several processes: what takes long begins first, so that all end together.
+
+    Tests of faults stay in one process, which has the one installation that may be killed.
+    """
+    for item in items:
+        if item.get_closest_marker("fault"):
+            item.add_marker(pytest.mark.xdist_group("faults"))
+    items.sort(key=takes_long, reverse=True)
+
+
+def takes_long(item: pytest.Item) -> bool:
+    return item.get_closest_marker("slow") is not None or item.get_closest_marker("journey") is not None
+
+
+@pytest.fixture
+def chance(request: pytest.FixtureRequest) -> random.Random:
+    """Chance of this run and this test; `bin/test --randomly-seed=N` draws the same again."""
+    seed = request.config.getoption("randomly_seed", default=0)
+    print(f"drawn with --randomly-seed={seed}")
+    return random.Random(f"{seed}:{request.node.name}")
 
 
 @pytest.fixture(scope="session")
