@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import copy
+import random
 import re
 from typing import Any
 
 import pytest
 import schemathesis
 from flask import Flask
-from hypothesis import HealthCheck, Phase, given, seed, settings
+from hypothesis import Phase, given, seed, settings
 from schemathesis import Case, GenerationMode
 from schemathesis.core.result import Ok
 from schemathesis.specs.openapi import checks
 
 from api.document import document
+from tests.amounts import few_or_many
 from tests.client import Client
 from tests.factories import make_api_key, make_rule
 from tests.test_access import routes
@@ -73,15 +75,9 @@ def test_the_document_says_the_bounds_that_are_checked(client: Client) -> None:
     assert schemas["Complaint"]["properties"]["wish"]["enum"][:2] == ["replace", "refund"]
 
 
-@pytest.mark.parametrize(
-    "examples",
-    [
-        pytest.param(20, id="some"),
-        pytest.param(400, id="many", marks=[pytest.mark.slow, pytest.mark.timeout(900)]),
-    ],
-)
+@pytest.mark.parametrize("examples", few_or_many(20, many=100, full=400))
 def test_the_api_does_what_its_document_says(
-    app: Flask, client: Client, monkeypatch: pytest.MonkeyPatch, examples: int
+    app: Flask, client: Client, monkeypatch: pytest.MonkeyPatch, chance: random.Random, examples: int
 ) -> None:
     """Calls made from the document, right and wrong ones: no 5xx, no status and no answer that it does not name."""
     rule = make_rule()
@@ -98,14 +94,8 @@ def test_the_api_does_what_its_document_says(
             if mode.is_negative and not operation.definition.raw.get("parameters") and operation.path == PATH:
                 continue  # it takes nothing that could be wrong
 
-            @seed(20_260_301)
-            @settings(
-                max_examples=examples,
-                deadline=None,
-                database=None,
-                phases=[Phase.generate],
-                suppress_health_check=list(HealthCheck),
-            )
+            @seed(chance.randrange(2**32))
+            @settings(max_examples=examples, database=None, phases=[Phase.generate])
             @given(case=operation.as_strategy(generation_mode=mode))
             def check(case: Case) -> None:
                 answer = case.call_and_validate(session=client, headers=headers, checks=CHECKS)

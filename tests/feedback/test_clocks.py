@@ -147,7 +147,7 @@ def test_waiting_for_the_customer_pauses_what_is_due_until_they_answer(brand: Br
     assert (case.state, case.next_act, case.due_at) == ("waiting", "follow_up", MONDAY_9 + HOUR + timedelta(days=7))
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     minutes=st.integers(1, 3000),
     steps=st.lists(st.integers(1, 4000), min_size=1, max_size=5),

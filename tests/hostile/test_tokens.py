@@ -13,6 +13,7 @@ from accounts.sign_in import welcome_link
 from core import tokens
 from core.db import new_public_id
 from core.tokens import UnknownLink
+from tests.amounts import few_or_many
 from tests.client import Client
 from tests.factories import make_api_key, make_case, make_customer, make_invitation, make_staff
 
@@ -48,15 +49,8 @@ def changed(token: str, chance: random.Random) -> str:
     return token[:at] + chance.choice(ALPHABET) + token[at + 1 :]
 
 
-@pytest.mark.parametrize(
-    "tries",
-    [
-        pytest.param(20_000, id="some"),
-        pytest.param(1_000_000, id="a-million", marks=[pytest.mark.slow, pytest.mark.timeout(600)]),
-    ],
-)
-def test_no_changed_link_is_read(app: Flask, tries: int) -> None:
-    chance = random.Random(20_260_301)
+@pytest.mark.parametrize("tries", few_or_many(20_000, many=200_000, full=1_000_000))
+def test_no_changed_link_is_read(app: Flask, chance: random.Random, tries: int) -> None:
     real = {purpose: [tokens.sign(purpose, new_public_id()) for _ in range(20)] for purpose in PURPOSES}
     read = []
 
@@ -77,11 +71,8 @@ def test_no_changed_link_is_read(app: Flask, tries: int) -> None:
 
 
 @pytest.mark.timeout(300)
-@pytest.mark.parametrize(
-    "tries", [pytest.param(300, id="some"), pytest.param(3_000, id="many", marks=pytest.mark.slow)]
-)
-def test_no_changed_link_or_key_opens_a_page(app: Flask, client: Client, tries: int) -> None:
-    chance = random.Random(20_260_302)
+@pytest.mark.parametrize("tries", few_or_many(300, many=1_000, full=3_000))
+def test_no_changed_link_or_key_opens_a_page(app: Flask, client: Client, chance: random.Random, tries: int) -> None:
     customer, newcomer = make_customer(), make_staff(password=None)
     case, invitation = make_case(customer=customer), make_invitation(customer=customer)
     with app.test_request_context():

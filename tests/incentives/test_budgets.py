@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from flask import Flask
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from sqlalchemy import func, select
 
@@ -157,7 +157,7 @@ class Bookkeeping:
         programmes.change(self.programme, changed, budget_minor=self.programme.budget_minor, by="staff:1", now=self.now)
 
 
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=25)
 @given(acts=st.lists(ACTS, max_size=25))
 def test_the_ledger_agrees_with_everything_after_any_sequence_of_acts(app: Flask, acts: list[Any]) -> None:
     books = Bookkeeping(clock.now())

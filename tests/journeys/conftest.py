@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -64,5 +65,7 @@ def _note(message: ConsoleMessage, complaints: list[str]) -> None:
     where = message.location["url"]
     is_refused = message.text.startswith("Failed to load resource") and "/static/" not in where  # a page that is a 422
     is_ours = bool(where)  # what a test runs in the page, such as axe, has no address
-    if message.type in {"error", "warning"} and is_ours and not is_refused:
+    # A busy browser lets the movement between two pages be; the page itself is there all the same.
+    is_skipped = re.search(r"[Tt]ransition was (skipped|aborted)", message.text) is not None
+    if message.type in {"error", "warning"} and is_ours and not is_refused and not is_skipped:
         complaints.append(f"{where}: {message.text}")

@@ -30,6 +30,7 @@ from insights import rollups
 from notifications.models import MailboxMessage, Message
 from surveys import versions
 from surveys.models import Invitation, InvitationState
+from tests.amounts import RUNS_ALL, STUCK_SECONDS
 from tests.factories import (
     make_brand,
     make_invitation,
@@ -41,7 +42,7 @@ from tests.factories import (
 from tests.journeys.northwind import Shop, Visit, hanna, let_in, tell_of_a_call, work
 from tests.test_access import routes
 
-pytestmark = [pytest.mark.journey, pytest.mark.timeout(300)]  # some forty pages on a busy machine take their time
+pytestmark = [pytest.mark.journey, pytest.mark.timeout(STUCK_SECONDS)]
 Scheme = Literal["light", "dark"]
 SCHEMES: tuple[Scheme, Scheme] = ("light", "dark")
 WIDTHS = (390, 1440)
@@ -301,10 +302,10 @@ def assert_none(found: list[tuple[Any, ...]]) -> None:
         pytest.fail("\n".join(map(str, found)), pytrace=False)
 
 
-HOW_MUCH = [False, pytest.param(True, marks=[pytest.mark.slow, pytest.mark.timeout(900)])]
+LOOKS = pytest.mark.parametrize("every", [RUNS_ALL], ids=["every look" if RUNS_ALL else "one look"])
 
 
-@pytest.mark.parametrize("every", HOW_MUCH, ids=["one look", "every look"])
+@LOOKS
 def test_pages_of_staff_have_no_fault(app: Flask, town: Town, desk: Page, every: bool) -> None:
     let_in(desk, town.admin, "/profile")
 
@@ -314,7 +315,7 @@ def test_pages_of_staff_have_no_fault(app: Flask, town: Town, desk: Page, every:
     assert len(addresses) > 30
 
 
-@pytest.mark.parametrize("every", HOW_MUCH, ids=["one look", "every look"])
+@LOOKS
 def test_pages_for_customers_and_strangers_have_no_fault(app: Flask, town: Town, desk: Page, every: bool) -> None:
     addresses = [*mapped(app, town, Kind.LINK, Kind.PUBLIC), *town.public]
 
@@ -322,7 +323,7 @@ def test_pages_for_customers_and_strangers_have_no_fault(app: Flask, town: Town,
     assert len(addresses) > 20
 
 
-@pytest.mark.parametrize("every", HOW_MUCH, ids=["one look", "every look"])
+@LOOKS
 def test_what_each_role_sees_first_has_no_fault(town: Town, visit: Visit, every: bool) -> None:
     found = []
     for role in ("lead", "agent", "marketer", "analyst"):

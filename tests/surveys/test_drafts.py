@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from flask import Flask
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from sqlalchemy import select
 from werkzeug.test import TestResponse
@@ -253,7 +253,7 @@ TYPED = st.dictionaries(
 
 
 @given(question=st.sampled_from(["nps", "why", "comment", "contact", "x"]), typed=TYPED)
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=40)
 def test_nothing_that_is_typed_breaks_the_editor(marketer: Client, question: str, typed: dict[str, str]) -> None:
     stamp = re.findall(r'name="stamp" value="([^"]+)"', marketer.get(URL).text)[0]
     body = {name.encode("utf-8", "replace").decode(): value.encode("utf-8", "replace") for name, value in typed.items()}

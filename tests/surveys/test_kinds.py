@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from flask import Flask
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from sqlalchemy import select
 from werkzeug.datastructures import MultiDict
@@ -155,7 +155,7 @@ SENT = st.lists(
 
 
 @given(pairs=SENT)
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=150)
 def test_whatever_is_sent_is_kept_as_known_codes_or_refused(app: Flask, pairs: list[tuple[str, str]]) -> None:
     answers = read(*pairs)
 
@@ -177,7 +177,7 @@ def known_codes(key: str) -> set[str]:
 
 
 @given(pairs=SENT)
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=25)
 def test_no_post_breaks_the_page(client: Client, invitation: Invitation, pairs: list[tuple[str, str]]) -> None:
     path = link(make_invitation_again(invitation))
     body = {name: [value for key, value in pairs if key == name] for name, _value in pairs}
