@@ -17,12 +17,12 @@ from core.embedded import MAX_CONNECTIONS, Embedded, NotEmbedded, Urls
 
 ROOT = Path(__file__).parents[2]
 OWNER = """
-import sys, time
+import signal, sys
 from pathlib import Path
 from core.embedded import Embedded
 Embedded(Path(sys.argv[1]), durable=False).start()
 print("started", flush=True)
-time.sleep(60)
+signal.pause()
 """
 
 

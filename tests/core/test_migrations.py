@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import Any
 
@@ -18,6 +19,7 @@ from sqlalchemy.exc import OperationalError
 
 from core import db
 from core.embedded import Embedded
+from tests.amounts import STUCK_SECONDS
 from tests.servers import BASE, ROOT, Slot, admin
 
 FIRST = "0009"  # every room has its tables
@@ -187,7 +189,7 @@ def test_rows_of_every_room_outlive_every_migration(url: str) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(600)
+@pytest.mark.timeout(STUCK_SECONDS)
 def test_each_migration_runs_while_its_tables_are_written_to(url: str) -> None:
     migrate(url, FIRST)
     before = filled(url, 300)
@@ -204,17 +206,26 @@ def test_each_migration_runs_while_its_tables_are_written_to(url: str) -> None:
     assert min(done) > len(before)
 
 
+def somebody_waits(connection: psycopg.Connection[Any]) -> bool:
+    query = "SELECT FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
+    return bool(connection.execute(query).fetchall())
+
+
 @pytest.mark.slow
 def test_a_migration_that_gets_no_lock_gives_up_and_changes_nothing(url: str) -> None:
     """Otherwise every request would queue behind it for as long as one old transaction lives."""
     migrate(url, "0009")
-    with connect(url) as holding, holding.transaction():
+    with connect(url) as holding, connect(url) as watching, holding.transaction():
         holding.execute("SELECT count(*) FROM programme")
-        began = time.monotonic()
+
+        with ThreadPoolExecutor(1) as pool:
+            migrating = pool.submit(migrate, url, "0010")
+            while not (waited := somebody_waits(watching)) and not migrating.done():
+                time.sleep(0.02)
+
+        assert waited  # it does not give up at once
 
         with pytest.raises(OperationalError, match="lock timeout"):
-            migrate(url, "0010")
-
-        assert time.monotonic() - began >= 4
+            migrating.result()
 
     migrate(url, "0010")

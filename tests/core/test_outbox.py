@@ -186,7 +186,7 @@ def test_a_bell_rings_after_the_commit_and_only_once(app: Flask) -> None:
 def test_redis_away_loses_nothing(app: Flask, monkeypatch: pytest.MonkeyPatch) -> None:
     from redis import Redis
 
-    monkeypatch.setitem(app.extensions, "redis", Redis(host="127.0.0.1", port=1, socket_connect_timeout=0.2))
+    monkeypatch.setitem(app.extensions, "redis", Redis.from_url("redis://127.0.0.1:1"))
     monkeypatch.setattr(outbox, "_silent_until", 0.0)
 
     put("test.one", 5)

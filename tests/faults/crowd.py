@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import threading
 import time
-from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections import Counter, deque
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from http.client import HTTPConnection, HTTPException
 from itertools import count
@@ -55,20 +55,28 @@ def forms(invitations: Iterable[tuple[int, str]], *, unhappy_every: int = 7) -> 
 
 
 class Crowd:
-    """Sends forms from `size` threads until all are sent once.
+    """Sends forms from `size` threads until all are sent once; one that `goes_on` waits for more until it is stopped.
 
     Each keeps its connection, as browsers do. Through a `proxy` each request has a connection of its own, and one that
     was broken off before any answer is sent a second time, as docs/running.md tells nginx to; `repeated` counts those.
     """
 
     def __init__(
-        self, web: Web, forms: Iterable[Form], *, size: int = 8, rest: float = 0.0, proxy: bool = False
+        self,
+        web: Web,
+        forms: Iterable[Form],
+        *,
+        size: int = 8,
+        rest: float = 0.0,
+        proxy: bool = False,
+        goes_on: bool = False,
     ) -> None:
         self.attempts: list[Attempt] = []
         self.repeated = 0
         self._web, self._rest, self._proxy = web, rest, proxy
-        self._left: Iterator[Form] = iter(list(forms))
-        self._lock = threading.Lock()
+        self._left = deque(forms)
+        self._goes_on = goes_on
+        self._lock = threading.Condition()
         self._threads = [threading.Thread(target=self._send_all, daemon=True) for _ in range(size)]
 
     def __enter__(self) -> Crowd:
@@ -76,14 +84,28 @@ class Crowd:
             thread.start()
         return self
 
-    def __exit__(self, *_: Any) -> None:
+    def __exit__(self, kind: type[BaseException] | None, *_: Any) -> None:
+        if kind is not None:
+            self.stop()
         for thread in self._threads:
             thread.join()
+
+    def add(self, forms: Iterable[Form]) -> None:
+        with self._lock:
+            self._left.extend(forms)
+            self._lock.notify_all()
 
     def stop(self) -> None:
         """Send no more."""
         with self._lock:
-            self._left = iter(())
+            self._left.clear()
+            self._goes_on = False
+            self._lock.notify_all()
+
+    @property
+    def left(self) -> int:
+        """How many forms wait to be sent."""
+        return len(self._left)
 
     @property
     def acknowledged(self) -> int:
@@ -107,7 +129,8 @@ class Crowd:
 
     def _next(self) -> Form | None:
         with self._lock:
-            return next(self._left, None)
+            self._lock.wait_for(lambda: self._left or not self._goes_on)
+            return self._left.popleft() if self._left else None
 
     def _send(self, connection: HTTPConnection, form: Form) -> Attempt:
         began = time.monotonic()

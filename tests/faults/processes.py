@@ -29,11 +29,13 @@ ROOT = Path(__file__).parents[2]
 BIN = Path(sys.executable).parent
 
 
-def wait_until(holds: Callable[[], bool], *, seconds: float, every: float = 0.05) -> float:
-    """Return how many seconds it took until something holds; fails the test when it does not in time."""
+def wait_until(holds: Callable[[], bool], *, every: float = 0.05) -> float:
+    """Return how many seconds it took until something holds.
+
+    However busy the machine is, what comes late is no fault; what never comes is ended by the test's own time-out.
+    """
     began = time.monotonic()
     while not holds():
-        assert time.monotonic() - began < seconds, f"after {seconds} s it still does not hold"
         time.sleep(every)
     return time.monotonic() - began
 
@@ -104,11 +106,11 @@ class Process:
 
     def kill(self) -> None:
         self.signal(signal.SIGKILL)
-        self.ended(seconds=10)
+        self.ended()
 
-    def ended(self, *, seconds: float) -> int:
+    def ended(self) -> int:
         """Wait until it has ended; return how."""
-        wait_until(lambda: self.code is not None, seconds=seconds)
+        wait_until(lambda: self.code is not None)
         code = self.code
         assert code is not None
         return code
@@ -158,7 +160,7 @@ class Nursery:
         self.clear()
         assert self._mother.stdin and self._mother.stdout
         self._mother.stdin.close()
-        self._mother.wait(timeout=20)
+        self._mother.wait()
         self._mother.stdout.close()
 
     def _say(self, order: Mapping[str, Any]) -> int | None:
@@ -206,7 +208,7 @@ class Web:
 
     def ready(self) -> None:
         """Wait until it answers and the database with it."""
-        wait_until(lambda: self._process.poll() is not None or self.answers("/readyz"), seconds=60)
+        wait_until(lambda: self._process.poll() is not None or self.answers("/readyz"))
         assert self._process.poll() is None, self.log.read_text()[-2000:]
 
     def hang_up(self) -> None:
@@ -216,6 +218,11 @@ class Web:
     def replaced(self) -> int:
         """How many workers were replaced so far."""
         return self.log.read_text().count("Stopped old worker")
+
+    def is_whole(self) -> bool:
+        """Whether each worker that was ever begun has started."""
+        said = self.log.read_text()
+        return said.count("Started worker-") == said.count("Spawning worker-")
 
     def end(self) -> int:
         self._process.terminate()

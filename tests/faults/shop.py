@@ -54,7 +54,7 @@ def open_shop(*, rewards: int) -> Shop:
 
 def invite(shop: Shop, how_many: int, **more: Any) -> list[tuple[int, str]]:
     """Return (id, public id) of sent invitations, each of a customer of its own. Commits."""
-    now = clock.now()
+    now, version = clock.now(), versions.current(shop.survey.id)
     numbers = [next(_numbers) for _ in range(how_many)]
     people = [_customer(number) for number in numbers]
     customer_ids = _ids_of(Customer, people)
@@ -64,7 +64,7 @@ def invite(shop: Shop, how_many: int, **more: Any) -> list[tuple[int, str]]:
         {
             "public_id": new_public_id(),
             "survey_id": shop.survey.id,
-            "version_id": versions.current(shop.survey.id).id,
+            "version_id": version.id,
             "interaction_id": interaction_id,
             "touchpoint_id": shop.touchpoint.id,
             "customer_id": customer_id,

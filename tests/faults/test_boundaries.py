@@ -8,7 +8,6 @@ raises there and the worker lives on.
 from __future__ import annotations
 
 import threading
-import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -18,7 +17,7 @@ from typing import Any
 
 import pytest
 from flask import Flask
-from sqlalchemy import event, func, select
+from sqlalchemy import event, func, select, text
 from sqlalchemy.orm import Session
 
 from core import clock, outbox
@@ -35,17 +34,16 @@ from notifications.sendgrid import MESSAGE_ARGUMENT
 from notifications.transport import Batch, Outcome, Transport
 from surveys import invitations
 from surveys.models import Invitation, Response
+from tests.amounts import few_or_many
 from tests.client import Client
 from tests.factories import make_case, make_customer, make_interaction
 from tests.faults import history
 from tests.faults.crowd import FORM, Form, forms
+from tests.faults.processes import wait_until
 from tests.faults.shop import Shop, invite, open_shop
 from tests.vendor_sendgrid import Vendor
 
 pytestmark = [pytest.mark.fault, pytest.mark.timeout(900)]
-
-
-SWEEPS = 50
 
 
 class Died(BaseException):
@@ -234,17 +232,25 @@ def run(app: Flask, vendor: Vendor, shop: Shop, client: Client, name: str, do: C
 def work_on(app: Flask, vendor: Vendor) -> None:
     """Let the next worker go on once the lease is over, and the provider tell of what it took."""
     history.work_off(later=LEASE + timedelta(seconds=1))
-    for _sweep in range(SWEEPS):
-        if not history.left_undone():
-            break
-        # What failed is tried again. What the dead one had locked is passed over until the database has noticed.
-        time.sleep(0.1)
+    # What failed is tried again. What the dead one had locked is passed over until the database has noticed.
+    while history.left_undone() and not history.given_up():
+        wait_until(lambda: not orphaned_locks())
         history.work_off(later=timedelta(minutes=3))
     if vendor.mails:
         history.tell_all(app, vendor, "delivered")
     if history.messages_by_state().keys() & {"sending", "uncertain"}:
         history.work_to_the_end()
         history.tell_all(app, vendor, "delivered")
+
+
+def orphaned_locks() -> int:
+    """How many other connections of this database hold a row or wait to end."""
+    db.session.rollback()
+    query = text(
+        "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database()"
+        " AND pid <> pg_backend_pid() AND backend_xid IS NOT NULL"
+    )
+    return db.session.scalar(query) or 0
 
 
 def drain_until(app: Flask, boundaries: Boundaries) -> Callable[[str], None]:
@@ -274,7 +280,7 @@ def client(app: Flask) -> Client:
     return client
 
 
-@pytest.mark.parametrize("most", [4, pytest.param(1000, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("most", few_or_many(4, many=60, full=1000))
 @pytest.mark.parametrize("name", ARRANGED)
 def test_work_ended_at_any_boundary_comes_to_the_same_end(
     app: Flask, vendor: Vendor, shop: Shop, client: Client, name: str, most: int
@@ -291,7 +297,7 @@ def test_work_ended_at_any_boundary_comes_to_the_same_end(
     print(f"\n{name}: {counting.passed} boundaries, ended {len(chosen)} times")
 
 
-@pytest.mark.parametrize("times", [1, pytest.param(25, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("times", few_or_many(1, many=8, full=25))
 @pytest.mark.parametrize("name", ARRANGED)
 def test_work_that_two_workers_held_is_done_once(
     app: Flask, vendor: Vendor, shop: Shop, client: Client, name: str, times: int

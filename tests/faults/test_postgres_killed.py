@@ -7,6 +7,7 @@ from functools import partial
 import pytest
 from flask import Flask
 
+from tests.amounts import few_or_many
 from tests.faults import history
 from tests.faults.crowd import Crowd, forms
 from tests.faults.processes import Ground, Web, wait_until
@@ -16,7 +17,7 @@ pytestmark = [pytest.mark.fault, pytest.mark.timeout(600)]
 KILLS = 5
 
 
-@pytest.mark.parametrize("how_many", [200, pytest.param(2000, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("how_many", few_or_many(200, many=600, full=2000))
 def test_each_acknowledged_answer_is_kept_once_though_postgresql_dies_five_times(
     app: Flask, web: Web, ground: Ground, how_many: int
 ) -> None:
@@ -24,7 +25,7 @@ def test_each_acknowledged_answer_is_kept_once_though_postgresql_dies_five_times
 
     with Crowd(web, sent, size=8, rest=0.05) as crowd:
         for kill in range(1, KILLS + 1):
-            wait_until(partial(crowd.has_sent, how_many * kill // (KILLS + 1)), seconds=300, every=0.01)
+            wait_until(partial(crowd.has_sent, how_many * kill // (KILLS + 1)), every=0.01)
             ground.kill_postgres()
             ground.start()
 

@@ -7,7 +7,8 @@ from collections.abc import Callable, Iterator
 
 import pytest
 from flask import Flask
-from sqlalchemy import select
+from redis import Redis
+from sqlalchemy import func, select
 
 from core import outbox
 from core.db import db
@@ -15,10 +16,16 @@ from core.outbox import Work
 from tests.faults import history
 from tests.faults.crowd import Attempt, Crowd, forms
 from tests.faults.processes import Ground, Nursery, Web, wait_until
-from tests.faults.shop import invite, open_shop
+from tests.faults.shop import Shop, invite, open_shop
 from tests.vendor_sendgrid import Vendor
 
 pytestmark = [pytest.mark.fault, pytest.mark.timeout(300)]
+
+
+def tries_of(redis: Redis) -> int:
+    """How often somebody came to Redis: each with a connection of its own, or with a bell over a kept one."""
+    rung = redis.info("commandstats").get("cmdstat_set", {"calls": 0})
+    return int(redis.info("stats")["total_connections_received"]) + int(rung["calls"])
 
 
 @pytest.fixture
@@ -33,33 +40,51 @@ def hang(ground: Ground) -> Iterator[Callable[[], None]]:
     ground.release_valkey()
 
 
-@pytest.mark.parametrize("fault", ["kill", "hang"])
-def test_answers_are_taken_at_once_while_redis_is_away(
-    app: Flask, web: Web, fault: str, request: pytest.FixtureRequest
-) -> None:
-    lose_redis = request.getfixturevalue(fault)
+def test_answers_are_taken_while_redis_is_dead(app: Flask, web: Web, kill: Callable[[], None]) -> None:
     shop = open_shop(rewards=100)
-    warm: list[Attempt] = []
-    while not app.extensions["redis"].exists("bell:reactions"):  # the web may still be silent after an earlier outage
-        with Crowd(web, forms(invite(shop, 4)), size=4, rest=0.2) as one:
-            pass
-        warm += one.attempts
-    lose_redis()
+    warm = answers_until_a_bell_rings(app, web, shop)
+    kill()
 
     with Crowd(web, forms(invite(shop, 60)), size=4) as crowd:
         pass
 
     assert crowd.outcomes() == {303: 60}
     assert history.faults_of_answers(warm + crowd.attempts, history.responses_by_invitation()) == []
-    # The first request of each of the web's four threads may find out that Redis hangs; then one in five seconds does.
+
+
+def test_answers_do_not_wait_for_a_redis_that_hangs(
+    app: Flask, web: Web, hang: Callable[[], None], ground: Ground
+) -> None:
+    """While it hangs, whoever comes to Redis waits REDIS_SECONDS: nearly nobody does, a thread behind the answers."""
+    redis = app.extensions["redis"]
+    shop = open_shop(rewards=100)
+    warm = answers_until_a_bell_rings(app, web, shop)
+    before = tries_of(redis)
+    began = time.monotonic()
+    hang()
+
+    with Crowd(web, forms(invite(shop, 60)), size=4) as crowd:
+        pass
+
+    silences = (time.monotonic() - began) / outbox.SILENCE_SECONDS
+    ground.release_valkey()
+    tries = tries_of(redis) - before
+    assert crowd.outcomes() == {303: 60}
+    assert history.faults_of_answers(warm + crowd.attempts, history.responses_by_invitation()) == []
+    # The bell that finds out, over the kept connection; then one in each silence, which needs a new connection.
+    assert 1 <= tries <= 2 + silences, f"{tries} in {silences:.1f} silences"
     took = sorted(attempt.seconds for attempt in crowd.attempts)
-    assert took[-1] < outbox.REDIS_SECONDS + 1.0, took[-5:]
-    assert sum(seconds > outbox.REDIS_SECONDS for seconds in took) <= 8, took[-10:]
-    print(f"\nRedis {fault}: slowest {took[-1]:.2f} s, median {took[30]:.3f} s; before {_median(warm):.3f} s")
+    print(f"\nRedis hangs: {tries} tries, slowest answer {took[-1]:.2f} s, median {took[30]:.3f} s")
 
 
-def _median(attempts: list[Attempt]) -> float:
-    return sorted(attempt.seconds for attempt in attempts)[len(attempts) // 2]
+def answers_until_a_bell_rings(app: Flask, web: Web, shop: Shop) -> list[Attempt]:
+    """Let customers answer until the web rings: it may still be silent after an earlier outage."""
+    attempts: list[Attempt] = []
+    while not app.extensions["redis"].exists("bell:reactions"):
+        with Crowd(web, forms(invite(shop, 4)), size=4, rest=0.2) as crowd:
+            pass
+        attempts += crowd.attempts
+    return attempts
 
 
 def test_a_worker_goes_on_without_redis_and_answers_bells_again_when_it_is_back(
@@ -69,30 +94,40 @@ def test_a_worker_goes_on_without_redis_and_answers_bells_again_when_it_is_back(
     worker = nursery.worker("reactions")
     with Crowd(web, forms(invite(shop, 1))):
         pass
-    wait_until(lambda: not _undone("reactions"), seconds=30)
+    wait_until(lambda: not _undone("reactions"))
 
     ground.kill_valkey()
     with Crowd(web, forms(invite(shop, 3))):
         pass
-    without = wait_until(lambda: not _undone("reactions"), seconds=30)
+    without = wait_until(lambda: not _undone("reactions"))
 
     ground.start()
-    time.sleep(outbox.SILENCE_SECONDS)
-    wait_until(lambda: bool(app.extensions["redis"].smembers("rq:workers")), seconds=30)
-    with Crowd(web, forms(invite(shop, 1))):
-        pass
-    back = wait_until(lambda: not _undone("reactions"), seconds=15)
+    wait_until(lambda: bool(app.extensions["redis"].smembers("rq:workers")))
+    back = answers_until_one_is_reacted_to(web, shop)
 
     app.extensions["redis"].flushall()
-    with Crowd(web, forms(invite(shop, 1))):
-        pass
-    emptied = wait_until(lambda: not _undone("reactions"), seconds=15)
+    emptied = answers_until_one_is_reacted_to(web, shop)
 
     assert worker.code is None  # it is the same process
     assert history.faults_of_reactions() == []
     print(f"\nreacted without Redis after {without:.1f} s, with it again {back:.2f} s, after FLUSHALL {emptied:.2f} s")
 
 
+def answers_until_one_is_reacted_to(web: Web, shop: Shop) -> float:
+    """Let customers answer, for the web may still be silent and not ring; return how long it took until none waits."""
+    began, before = time.monotonic(), _done("reactions")
+    while _done("reactions") == before:
+        with Crowd(web, forms(invite(shop, 1)), rest=0.5):
+            pass
+    wait_until(lambda: not _undone("reactions"))
+    return time.monotonic() - began
+
+
 def _undone(queue: str) -> int:
     db.session.rollback()
-    return len(db.session.scalars(select(Work.id).where(Work.queue == queue, Work.done_at.is_(None))).all())
+    return db.session.scalar(select(func.count()).where(Work.queue == queue, Work.done_at.is_(None))) or 0
+
+
+def _done(queue: str) -> int:
+    db.session.rollback()
+    return db.session.scalar(select(func.count()).where(Work.queue == queue, Work.done_at.is_not(None))) or 0

@@ -19,6 +19,7 @@ from customers.models import Customer
 from notifications import messages
 from notifications.messages import Draft
 from notifications.models import Message, MessageEvent, Suppression
+from tests.amounts import few_or_many
 from tests.factories import make_brand, make_customer
 from tests.faults import history
 from tests.vendor_sendgrid import SignedPost, Vendor
@@ -74,13 +75,12 @@ def lives(vendor: Vendor) -> Told:
     ]
 
 
-def lies(vendor: Vendor, how_many: int) -> list[SignedPost]:
+def lies(vendor: Vendor, how_many: int, chance: random.Random) -> list[SignedPost]:
     """Somebody who knows our ids but not the provider's key says that mails came back or were unwanted."""
     at = int(clock.now().timestamp())
-    chosen = random.Random(7).choices(vendor.mails, k=how_many)
     return [
-        vendor.forged([vendor.event(mail, random.choice(["bounce", "spamreport"]), at=at, type="bounce")], at=at)
-        for mail in chosen
+        vendor.forged([vendor.event(mail, chance.choice(["bounce", "spamreport"]), at=at, type="bounce")], at=at)
+        for mail in chance.choices(vendor.mails, k=how_many)
     ]
 
 
@@ -128,8 +128,10 @@ def forget() -> None:
     db.session.commit()
 
 
-@pytest.mark.parametrize("mails", [24, pytest.param(400, marks=pytest.mark.slow)])
-def test_events_told_fifty_times_in_any_order_end_as_told_once_in_order(app: Flask, vendor: Vendor, mails: int) -> None:
+@pytest.mark.parametrize("mails", few_or_many(24, many=100, full=400))
+def test_events_told_fifty_times_in_any_order_end_as_told_once_in_order(
+    app: Flask, vendor: Vendor, chance: random.Random, mails: int
+) -> None:
     send_mails(app, vendor, mails)
     told = lives(vendor)
     assert set(deliver(app, posts(vendor, told, each=1), senders=1)) == {204}
@@ -139,11 +141,11 @@ def test_events_told_fifty_times_in_any_order_end_as_told_once_in_order(app: Fla
     assert state() != expected
 
     again = told * TIMES
-    random.Random(mails).shuffle(again)
+    chance.shuffle(again)
     true = posts(vendor, again, each=25)
-    false = lies(vendor, max(1, round(len(true) * FORGED)))
+    false = lies(vendor, max(1, round(len(true) * FORGED)), chance)
     mixed = [(post, 204) for post in true] + [(post, 403) for post in false]
-    random.Random(mails + 1).shuffle(mixed)
+    chance.shuffle(mixed)
     statuses = deliver(app, [post for post, _ in mixed], senders=SENDERS)
 
     assert statuses == [status for _, status in mixed]

@@ -34,7 +34,7 @@ def test_of_fifty_agents_who_claim_one_case_at_once_one_gets_it(app: Flask, bran
         with app.app_context():
             mine, me = db.session.get_one(Case, case_id), db.session.get_one(Staff, staff_id)
             db.session.rollback()
-            start.wait(timeout=30)
+            start.wait()
             try:
                 assignments.claim(mine, me, clock.now())
                 db.session.commit()
@@ -48,7 +48,7 @@ def test_of_fifty_agents_who_claim_one_case_at_once_one_gets_it(app: Flask, bran
     for racer in racers:
         racer.start()
     for racer in racers:
-        racer.join(timeout=60)
+        racer.join()
 
     db.session.refresh(case)
     assert (len(won), len(lost)) == (1, AGENTS - 1)

@@ -169,7 +169,7 @@ def test_two_merges_the_other_way_round_leave_one_case(app: Flask, pair: tuple[C
         with app.app_context():
             case, into = db.session.get_one(Case, one), db.session.get_one(Case, other)
             staff = db.session.get_one(Staff, by)
-            start.wait(10)
+            start.wait()
             try:
                 merging.merge(case, into, by=staff, now=MONDAY_9 + 2 * HOUR)
                 db.session.commit()
@@ -182,7 +182,7 @@ def test_two_merges_the_other_way_round_leave_one_case(app: Flask, pair: tuple[C
     for each in threads:
         each.start()
     for each in threads:
-        each.join(20)
+        each.join()
 
     assert sorted(told) == ["merged", "refused"]
     states = db.session.scalars(

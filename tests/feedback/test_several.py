@@ -240,7 +240,7 @@ def test_two_who_take_the_same_cases_at_once_get_each_case_once(app: Flask, bran
     def take(staff_id: int) -> None:
         with app.app_context():
             me = db.session.get_one(Staff, staff_id)
-            start.wait(timeout=30)
+            start.wait()
             told.extend(several.take(several.held(me, numbers), by=me, now=clock.now()))
             db.session.commit()
             db.session.remove()
@@ -249,7 +249,7 @@ def test_two_who_take_the_same_cases_at_once_get_each_case_once(app: Flask, bran
     for racer in racers:
         racer.start()
     for racer in racers:
-        racer.join(timeout=60)
+        racer.join()
 
     assert [each.is_done for each in told].count(True) == 5
     assert sum("took it" in each.words for each in told) == 5

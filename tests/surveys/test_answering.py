@@ -23,6 +23,7 @@ from notifications.models import Message
 from surveys import answering, opened, versions
 from surveys.models import Invitation, InvitationState, Response
 from tests.client import Client, count_queries
+from tests.customers.races import meanwhile
 from tests.factories import (
     make_case,
     make_customer,
@@ -171,29 +172,18 @@ def test_both_of_two_transactions_that_found_the_link_open_cannot_spend_it(app: 
     answers = answering.Answers({"nps": 9})
     first = opened.by_link(public_id)
     assert first is not None
-    lost: list[bool] = []
-    has_read = threading.Event()
 
     def second() -> None:
-        with app.app_context():
-            mine = opened.by_link(public_id)
-            assert mine is not None
-            has_read.set()
-            try:
-                answering.submit(mine, asked, answers, now=now)
-            except answering.AlreadyAnswered:
-                lost.append(True)
+        mine = opened.by_link(public_id)
+        assert mine is not None
+        answering.submit(mine, asked, answers, now=now)
 
     answering.submit(first, asked, answers, now=now)
-    thread = threading.Thread(target=second)
-    thread.start()
-    assert has_read.wait(10)
-    thread.join(0.3)
-    assert thread.is_alive()  # it waits for us
-    db.session.commit()
-    thread.join(10)
+    with meanwhile(app, second) as other:
+        assert other.is_held_up()  # it found the link open, and waits for us
+        db.session.commit()
 
-    assert lost == [True]
+    assert isinstance(other.result, answering.AlreadyAnswered)
     assert responses() == 1
 
 
