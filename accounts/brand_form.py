@@ -40,8 +40,7 @@ def is_colour(_form: FlaskForm, field: Field) -> None:
 
 def is_web_address(_form: FlaskForm, field: Field) -> None:
     """Refuse everything but a page on the web: customers follow this link."""
-    parts = web_address.parts_of(field.data or "")
-    fits = parts is not None and parts.scheme in ("https", "http") and bool(parts.hostname)
+    fits = web_address.leads_somewhere(web_address.parts_of(field.data or ""))
     if not fits or any(character.isspace() for character in field.data or ""):
         raise ValidationError(_("An address of a page begins with https://, for example https://shop.example/privacy."))
 

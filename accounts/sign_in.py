@@ -396,7 +396,10 @@ def take_exact_links_alone() -> None:
 
 def take_readable_addresses_alone() -> None:
     """Refuse a `next` that is no address at all, such as http://[0]: the library would stumble over it."""
-    if request.blueprint == "security" and not all(map(_is_readable, request.values.getlist("next"))):
+    if request.blueprint != "security":
+        return
+    own = web_address.parts_of(request.host_url)  # which the library compares with, port and all
+    if not web_address.leads_somewhere(own) or not all(map(_is_readable, request.values.getlist("next"))):
         abort(400)
 
 

@@ -35,7 +35,7 @@ def recount(first: datetime, last: datetime | None) -> None:
     now = clock.now()
     day, end = first.date(), last.date() if last else newest_day(now)
     if day > end:
-        raise click.BadParameter("It comes after --to.", param_hint="--from")
+        raise click.BadParameter("It comes after --to." if last else "It comes after today.", param_hint="--from")
     counted = 0
     while day <= end:
         rollups.rebuild(day)

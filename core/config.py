@@ -160,8 +160,7 @@ class _Reader:
 
     def url(self, name: str, default: str | None = None) -> str:
         value = self.text(name, default)
-        parts = web_address.parts_of(value)
-        if parts is None or parts.scheme not in {"http", "https"} or not parts.hostname:
+        if not web_address.leads_somewhere(web_address.parts_of(value)):
             raise BadConfig(f"{name} is {value!r}; it must be an http or https address.")
         return value.rstrip("/")
 

@@ -11,3 +11,11 @@ def parts_of(address: str) -> SplitResult | None:
         return urlsplit(address)
     except ValueError:
         return None
+
+
+def leads_somewhere(parts: SplitResult | None) -> bool:
+    """Whether a browser can go there: http or https, a host, and no port such as 99999."""
+    try:
+        return parts is not None and parts.scheme in {"http", "https"} and bool(parts.hostname) and parts.port != 0
+    except ValueError:  # the port is read when it is asked for
+        return False

@@ -41,6 +41,13 @@ def kinds() -> list[str]:
     return list(db.session.scalars(select(Event.kind).order_by(Event.id)))
 
 
+def test_a_host_with_an_impossible_port_is_refused(client: Client) -> None:
+    ana, host = make_staff(), {"Host": "localhost:99999"}
+    typed = {"email": ana.email, "password": PASSWORD, "next": "http://localhost:99999/desk"}
+
+    assert client.post("/login", data=typed, headers=host).status_code == 400
+
+
 @pytest.mark.parametrize("address", ["http://[0]/", "//[", r"\\[0]", "https://[::1"])
 @pytest.mark.parametrize("place", ["data", "query_string"])
 def test_an_address_to_go_on_to_that_nobody_can_read_is_refused(client: Client, place: str, address: str) -> None:

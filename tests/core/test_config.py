@@ -35,6 +35,7 @@ def test_a_whole_environment_is_read() -> None:
         ("SECRET_KEY", "short"),
         ("AMENDS_BASE_URL", "amends.example"),
         ("AMENDS_BASE_URL", "https://[amends.example"),
+        ("AMENDS_BASE_URL", "https://amends.example:99999"),
     ],
 )
 def test_a_malformed_setting_is_named_and_its_password_is_not_repeated(name: str, value: str) -> None:
