@@ -29,9 +29,7 @@ from tests.servers import Slot, slot
 __all__ = ["count_queries"]
 
 SECRET = "a secret of tests alone with 32 characters or more"
-BROWSER_MS = (
-    100_000  # what never comes fails just before the test's own time-out, which would not say what was waited for
-)
+BROWSER_MS = 120_000  # what never comes fails before the test's own time-out, which would not say what was waited for
 CHROMIUM_ARGUMENTS = [
     "--no-sandbox",
     "--disable-gpu",
@@ -70,8 +68,17 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def at(request: pytest.FixtureRequest) -> Iterator[None]:
     """Begin at another moment where the command says so: at the end of a year, while the clocks change, on a Sunday."""
     typed = request.config.getoption("--at")
-    moment = datetime.fromisoformat(typed).replace(tzinfo=UTC) if typed else clock.now()
-    with clock.moved(moment - clock.now()):
+    later = datetime.fromisoformat(typed).replace(tzinfo=UTC) - clock.now() if typed else timedelta()
+    with clock.moved(later):
+        yield
+
+
+@pytest.fixture
+def fresh_minute(at: None) -> Iterator[None]:
+    """A minute of the clock that has just begun, for what is counted by the minute."""
+    now = clock.now()
+    since = timedelta(seconds=now.second, microseconds=now.microsecond)
+    with clock.moved(timedelta(minutes=1) - since):
         yield
 
 
@@ -82,22 +89,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.skip(reason="long; runs with bin/test --all"))
         if folder is None and item.get_closest_marker("data"):
             item.add_marker(pytest.mark.skip(reason="AMENDS_TEST_DATA names no folder of real data"))
-    deal_out(items)
-
-
-def deal_out(items: list[pytest.Item]) -> None:
-    """Order the tests, shuffled before, for several processes: what takes long begins first, so that all end together.
-
-    Tests of faults stay in one process, which has the one installation that may be killed.
-    """
-    for item in items:
-        if item.get_closest_marker("fault"):
-            item.add_marker(pytest.mark.xdist_group("faults"))
+    # Shuffled before. What takes long begins first, so that several processes end together.
     items.sort(key=takes_long, reverse=True)
 
 
 def takes_long(item: pytest.Item) -> bool:
-    return item.get_closest_marker("slow") is not None or item.get_closest_marker("journey") is not None
+    return any(item.get_closest_marker(name) for name in ("slow", "journey", "fault"))
 
 
 @pytest.fixture
@@ -205,7 +202,7 @@ def empty_database() -> None:
         used = connection.execute(text(found)).scalars().all()
         if used:
             deletes = "; ".join(f'DELETE FROM "{name}"' for name in used)
-            settings = "SET LOCAL lock_timeout = '10s'; SET LOCAL session_replication_role = replica"
+            settings = "SET LOCAL lock_timeout = '100s'; SET LOCAL session_replication_role = replica"
             connection.execute(text(f"{settings}; {deletes}"))
 
 

@@ -120,7 +120,7 @@ def test_ten_calls_at_once_are_one_case(app: Flask, key: dict[str, str], brand: 
         together.wait()
         answers.append(visitor.post(PATH, json=told(), headers=key).json["id"])
 
-    threads = [threading.Thread(target=call) for _ in range(10)]
+    threads = [threading.Thread(daemon=True, target=call) for _ in range(10)]
     for thread in threads:
         thread.start()
     for thread in threads:

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import schemathesis
 from flask import Flask
-from hypothesis import Phase, given, seed, settings
+from hypothesis import HealthCheck, Phase, given, seed, settings
 from schemathesis import Case, GenerationMode
 from schemathesis.core.result import Ok
 from schemathesis.specs.openapi import checks
@@ -95,7 +95,12 @@ def test_the_api_does_what_its_document_says(
                 continue  # it takes nothing that could be wrong
 
             @seed(chance.randrange(2**32))
-            @settings(max_examples=examples, database=None, phases=[Phase.generate])
+            @settings(
+                max_examples=examples,
+                database=None,
+                phases=[Phase.generate],
+                suppress_health_check=list(HealthCheck),
+            )
             @given(case=operation.as_strategy(generation_mode=mode))
             def check(case: Case) -> None:
                 answer = case.call_and_validate(session=client, headers=headers, checks=CHECKS)

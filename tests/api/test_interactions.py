@@ -107,7 +107,7 @@ def test_twenty_calls_at_once_with_one_key_do_the_work_once(app: Flask, key: dic
         response = app.test_client().post(PATH, json=item, headers=key | {"Idempotency-Key": "race"})
         answers.append((response.status_code, response.json["id"]))
 
-    threads = [threading.Thread(target=call) for _ in range(20)]
+    threads = [threading.Thread(daemon=True, target=call) for _ in range(20)]
     for thread in threads:
         thread.start()
     for thread in threads:

@@ -356,7 +356,7 @@ def test_two_imports_of_the_same_rows_at_once_double_nothing(app: Flask, shop: P
             except Exception as error:
                 failures.append(error)
 
-    threads = [threading.Thread(target=one, args=(file,)) for file in files]
+    threads = [threading.Thread(daemon=True, target=one, args=(file,)) for file in files]
     for thread in threads:
         thread.start()
     for thread in threads:
@@ -382,9 +382,9 @@ def test_a_second_process_waits_for_the_first_ones_import_of_the_same_file(app: 
             told.append("works")
 
     with importing.alone(digest, waiting=lambda: told.append("never")):
-        thread = threading.Thread(target=second)
+        thread = threading.Thread(daemon=True, target=second)
         thread.start()
-        while not told:
+        while not told and thread.is_alive():
             time.sleep(0.01)
         told.append("done")
     thread.join()

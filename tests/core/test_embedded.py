@@ -17,12 +17,12 @@ from core.embedded import MAX_CONNECTIONS, Embedded, NotEmbedded, Urls
 
 ROOT = Path(__file__).parents[2]
 OWNER = """
-import signal, sys
+import sys
 from pathlib import Path
 from core.embedded import Embedded
 Embedded(Path(sys.argv[1]), durable=False).start()
 print("started", flush=True)
-signal.pause()
+sys.stdin.read()
 """
 
 
@@ -82,7 +82,9 @@ def answers(urls: Urls) -> bool:
 
 def owner(base: Path) -> "subprocess.Popen[bytes]":
     """Return another process that has started the servers, or found them running."""
-    process = subprocess.Popen([sys.executable, "-c", OWNER, str(base)], cwd=ROOT, stdout=subprocess.PIPE)
+    process = subprocess.Popen(
+        [sys.executable, "-c", OWNER, str(base)], cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    )
     assert process.stdout
     assert process.stdout.readline() == b"started\n"
     return process
@@ -91,7 +93,8 @@ def owner(base: Path) -> "subprocess.Popen[bytes]":
 def kill(process: "subprocess.Popen[bytes]") -> None:
     process.kill()
     process.wait()
-    assert process.stdout
+    assert process.stdin and process.stdout
+    process.stdin.close()
     process.stdout.close()
 
 
@@ -193,7 +196,10 @@ def test_a_zombie_that_nobody_reaps_is_not_taken_for_the_server(base: Path) -> N
 
 def test_users_that_start_at_the_same_moment_share_one_pair_of_servers(base: Path) -> None:
     processes = [
-        subprocess.Popen([sys.executable, "-c", OWNER, str(base)], cwd=ROOT, stdout=subprocess.PIPE) for _ in range(3)
+        subprocess.Popen(
+            [sys.executable, "-c", OWNER, str(base)], cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE
+        )
+        for _ in range(3)
     ]
 
     for process in processes:

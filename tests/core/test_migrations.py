@@ -217,6 +217,7 @@ def test_a_migration_that_gets_no_lock_gives_up_and_changes_nothing(url: str) ->
     migrate(url, "0009")
     with connect(url) as holding, connect(url) as watching, holding.transaction():
         holding.execute("SELECT count(*) FROM programme")
+        began = time.monotonic()
 
         with ThreadPoolExecutor(1) as pool:
             migrating = pool.submit(migrate, url, "0010")
@@ -227,5 +228,6 @@ def test_a_migration_that_gets_no_lock_gives_up_and_changes_nothing(url: str) ->
 
         with pytest.raises(OperationalError, match="lock timeout"):
             migrating.result()
+        assert time.monotonic() - began >= 4
 
     migrate(url, "0010")

@@ -127,7 +127,7 @@ def empty(app: Flask) -> None:
             text("SELECT tablename FROM pg_tables WHERE schemaname = 'public' AND tablename <> 'alembic_version'")
         ).all()
         deletes = "; ".join(f'DELETE FROM "{name}"' for name in names)
-        settings = "SET LOCAL lock_timeout = '20s'; SET LOCAL session_replication_role = replica"
+        settings = "SET LOCAL lock_timeout = '100s'; SET LOCAL session_replication_role = replica"
         connection.execute(text(f"{settings}; {deletes}"))
     redis: Redis = app.extensions["redis"]
     redis.flushall()

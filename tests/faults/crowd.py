@@ -114,6 +114,10 @@ class Crowd:
     def has_sent(self, how_many: int) -> bool:
         return len(self.attempts) >= how_many
 
+    def has_kept(self, how_many: int) -> bool:
+        """Whether so many were acknowledged."""
+        return self.acknowledged >= how_many
+
     def outcomes(self) -> Counter[int | None]:
         return Counter(attempt.status for attempt in self.attempts)
 

@@ -55,12 +55,6 @@ def left_undone() -> list[tuple[str, str | None]]:
     return [(handler, error) for handler, error in db.session.execute(query)]
 
 
-def given_up() -> int:
-    """How many rows of work are dead."""
-    db.session.rollback()
-    return db.session.scalar(select(func.count()).where(Work.dead_at.is_not(None))) or 0
-
-
 def responses_by_invitation() -> Counter[int]:
     rows = db.session.execute(select(Response.invitation_id, func.count()).group_by(Response.invitation_id))
     return Counter({int(id or 0): count for id, count in rows})

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import random
 import shutil
 import signal
 import socket
@@ -11,7 +12,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from http.client import HTTPConnection, HTTPException
@@ -29,13 +30,15 @@ ROOT = Path(__file__).parents[2]
 BIN = Path(sys.executable).parent
 
 
-def wait_until(holds: Callable[[], bool], *, every: float = 0.05) -> float:
-    """Return how many seconds it took until something holds.
+def wait_until(holds: Callable[[], bool], *, alive: Iterable[Process] = (), every: float = 0.05) -> float:
+    """Return how many seconds it took until something holds; fails when a process that must be `alive` has ended.
 
     However busy the machine is, what comes late is no fault; what never comes is ended by the test's own time-out.
     """
     began = time.monotonic()
     while not holds():
+        for process in alive:
+            assert process.code is None, f"{process.name} ended: {process.said()[-2000:]}"
         time.sleep(every)
     return time.monotonic() - began
 
@@ -160,7 +163,11 @@ class Nursery:
         self.clear()
         assert self._mother.stdin and self._mother.stdout
         self._mother.stdin.close()
-        self._mother.wait()
+        try:
+            self._mother.wait(timeout=60)
+        except subprocess.TimeoutExpired:  # after a test that failed no time-out of the test's ends this
+            self._mother.kill()
+            self._mother.wait()
         self._mother.stdout.close()
 
     def _say(self, order: Mapping[str, Any]) -> int | None:
@@ -209,19 +216,22 @@ class Web:
     def ready(self) -> None:
         """Wait until it answers and the database with it."""
         wait_until(lambda: self._process.poll() is not None or self.answers("/readyz"))
-        assert self._process.poll() is None, self.log.read_text()[-2000:]
+        assert self._process.poll() is None, self.said()[-2000:]
 
     def hang_up(self) -> None:
         """Ask it to start its workers anew, one after the other (SIGHUP), as after a new version."""
         self._process.send_signal(signal.SIGHUP)
 
+    def said(self) -> str:
+        return self.log.read_text()
+
     def replaced(self) -> int:
         """How many workers were replaced so far."""
-        return self.log.read_text().count("Stopped old worker")
+        return self.said().count("Stopped old worker")
 
     def is_whole(self) -> bool:
         """Whether each worker that was ever begun has started."""
-        said = self.log.read_text()
+        said = self.said()
         return said.count("Started worker-") == said.count("Spawning worker-")
 
     def end(self) -> int:
@@ -247,6 +257,13 @@ class SocketConnection(HTTPConnection):
 
 
 def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as listening:
-        port: int = listening.getsockname()[1]
-        return port
+    """Return a port that nobody has, below those that connections are given; each process of tests has its own."""
+    number = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
+    first = 20_000 + 100 * (number % 100)
+    for port in random.sample(range(first, first + 100), 100):
+        try:
+            with socket.create_server(("127.0.0.1", port)):
+                return port
+        except OSError:
+            continue
+    raise RuntimeError(f"All ports from {first} are taken.")

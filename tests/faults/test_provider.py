@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import socket
 from collections import Counter
 from collections.abc import Callable, Iterator
 from datetime import timedelta
@@ -24,7 +25,6 @@ from tests.amounts import few_or_many
 from tests.client import Client
 from tests.factories import make_brand, make_staff
 from tests.faults import history
-from tests.faults.processes import free_port
 from tests.vendor_sendgrid import Answer, Fault, Vendor
 
 pytestmark = [pytest.mark.fault, pytest.mark.timeout(900)]
@@ -151,10 +151,12 @@ def test_while_the_provider_is_away_messages_wait_the_page_says_so_and_they_leav
     assert "provider is away" not in client.get(page).text
 
     office, line = app.extensions["mail"], app.extensions["mail"].transport
-    office.transport = SendGrid(f"http://127.0.0.1:{free_port()}", vendor.api_key)  # nobody answers there
-    for _ in range(outbox.MAX_ATTEMPTS + 8):  # waiting for a provider is no failure of the work
-        outbox.drain("messages")
-        moved_clock(timedelta(minutes=2))
+    with socket.socket() as silent:
+        silent.bind(("127.0.0.1", 0))  # and listens to nobody
+        office.transport = SendGrid(f"http://127.0.0.1:{silent.getsockname()[1]}", vendor.api_key)
+        for _ in range(outbox.MAX_ATTEMPTS + 8):  # waiting for a provider is no failure of the work
+            outbox.drain("messages")
+            moved_clock(timedelta(minutes=2))
     office.transport = line
     vendor.script(Answer(503))  # up, but not well yet
     outbox.drain("messages")

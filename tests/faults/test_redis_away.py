@@ -43,11 +43,16 @@ def hang(ground: Ground) -> Iterator[Callable[[], None]]:
 def test_answers_are_taken_while_redis_is_dead(app: Flask, web: Web, kill: Callable[[], None]) -> None:
     shop = open_shop(rewards=100)
     warm = answers_until_a_bell_rings(app, web, shop)
+    before = web.said().count("bell_not_rung")
+    began = time.monotonic()
     kill()
 
     with Crowd(web, forms(invite(shop, 60)), size=4) as crowd:
         pass
 
+    wait_until(lambda: web.said().count("bell_not_rung") > before)
+    silences = (time.monotonic() - began) / outbox.SILENCE_SECONDS
+    assert web.said().count("bell_not_rung") - before <= 2 + silences
     assert crowd.outcomes() == {303: 60}
     assert history.faults_of_answers(warm + crowd.attempts, history.responses_by_invitation()) == []
 

@@ -17,6 +17,7 @@ from customers.models import Brand
 from feedback import assignments
 from feedback.assignments import AlreadyTaken
 from feedback.models import Case
+from tests.amounts import STUCK_SECONDS
 from tests.factories import make_case, make_staff, make_team
 from tests.feedback.conftest import MONDAY_9
 
@@ -34,7 +35,7 @@ def test_of_fifty_agents_who_claim_one_case_at_once_one_gets_it(app: Flask, bran
         with app.app_context():
             mine, me = db.session.get_one(Case, case_id), db.session.get_one(Staff, staff_id)
             db.session.rollback()
-            start.wait()
+            start.wait(STUCK_SECONDS)
             try:
                 assignments.claim(mine, me, clock.now())
                 db.session.commit()
@@ -44,7 +45,7 @@ def test_of_fifty_agents_who_claim_one_case_at_once_one_gets_it(app: Flask, bran
             finally:
                 db.session.remove()
 
-    racers = [threading.Thread(target=claim, args=(staff_id,)) for staff_id in ids]
+    racers = [threading.Thread(daemon=True, target=claim, args=(staff_id,)) for staff_id in ids]
     for racer in racers:
         racer.start()
     for racer in racers:

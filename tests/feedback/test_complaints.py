@@ -109,7 +109,7 @@ def test_twenty_clicks_at_the_same_moment_are_one_case(app: Flask, brand: Brand)
             db.session.commit()
             numbers.append(complaints.by_public_id(kept.public_id)[1].number)
 
-    threads = [threading.Thread(target=click) for _ in range(20)]
+    threads = [threading.Thread(daemon=True, target=click) for _ in range(20)]
     for thread in threads:
         thread.start()
     for thread in threads:
@@ -262,7 +262,7 @@ def test_twenty_confirmations_at_once_make_one_customer(app: Flask, brand: Brand
             complaints.confirm(mine, case, now=MONDAY_9 + HOUR)
             db.session.commit()
 
-    threads = [threading.Thread(target=click) for _ in range(10)]
+    threads = [threading.Thread(daemon=True, target=click) for _ in range(10)]
     for thread in threads:
         thread.start()
     for thread in threads:

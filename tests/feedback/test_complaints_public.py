@@ -162,7 +162,7 @@ def test_twenty_clicks_at_once_are_one_case(app: Flask, brand: Brand) -> None:
         together.wait()
         places.append(visitor.post(PATH, data=typed()).headers["Location"])
 
-    threads = [threading.Thread(target=click) for _ in range(8)]
+    threads = [threading.Thread(daemon=True, target=click) for _ in range(8)]
     for thread in threads:
         thread.start()
     for thread in threads:
@@ -480,6 +480,7 @@ def test_links_that_we_never_signed_lead_nowhere(client: Client, brand: Brand, p
         assert client.get(f"/complaints/{path}/{token}").status_code == 404
 
 
+@pytest.mark.usefixtures("fresh_minute")
 def test_many_from_one_address_are_asked_to_wait_with_their_words_kept(client: Client, brand: Brand) -> None:
     for number in range(PER_MINUTE):
         assert send(client, form_key=f"{number:022}").status_code == 303

@@ -20,6 +20,7 @@ from feedback.merging import CannotMerge
 from feedback.models import Case, CaseEntry, Promise
 from feedback.state import CaseMerged
 from incentives.models import Reward
+from tests.amounts import STUCK_SECONDS
 from tests.client import Client
 from tests.factories import make_case, make_customer, make_programme, make_root_cause
 from tests.feedback.conftest import HOUR, MONDAY_9
@@ -169,7 +170,7 @@ def test_two_merges_the_other_way_round_leave_one_case(app: Flask, pair: tuple[C
         with app.app_context():
             case, into = db.session.get_one(Case, one), db.session.get_one(Case, other)
             staff = db.session.get_one(Staff, by)
-            start.wait()
+            start.wait(STUCK_SECONDS)
             try:
                 merging.merge(case, into, by=staff, now=MONDAY_9 + 2 * HOUR)
                 db.session.commit()
@@ -178,7 +179,7 @@ def test_two_merges_the_other_way_round_leave_one_case(app: Flask, pair: tuple[C
                 db.session.rollback()
                 told.append("refused")
 
-    threads = [threading.Thread(target=run, args=order) for order in (ids, ids[::-1])]
+    threads = [threading.Thread(daemon=True, target=run, args=order) for order in (ids, ids[::-1])]
     for each in threads:
         each.start()
     for each in threads:

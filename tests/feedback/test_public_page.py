@@ -116,6 +116,7 @@ def test_an_empty_reply_says_so_and_a_long_one_is_kept(client: Client, case: Cas
     assert db.session.scalar(select(func.count()).select_from(CaseEntry)) == 0
 
 
+@pytest.mark.usefixtures("fresh_minute")
 def test_who_writes_again_and_again_is_asked_to_wait_with_their_words_kept(client: Client, case: Case) -> None:
     other = make_case(case.brand)
     for number in range(PER_MINUTE):

@@ -19,6 +19,7 @@ from feedback import assignments, clocks, complaints, entries, resolutions, seve
 from feedback.models import Case, CaseState, Category, ClockEvent
 from feedback.promises import Appointment
 from feedback.state import FOLLOW_UP
+from tests.amounts import STUCK_SECONDS
 from tests.client import Client, count_queries
 from tests.factories import make_brand, make_case, make_root_cause, make_staff, make_team
 from tests.feedback.conftest import HOUR
@@ -240,12 +241,12 @@ def test_two_who_take_the_same_cases_at_once_get_each_case_once(app: Flask, bran
     def take(staff_id: int) -> None:
         with app.app_context():
             me = db.session.get_one(Staff, staff_id)
-            start.wait()
+            start.wait(STUCK_SECONDS)
             told.extend(several.take(several.held(me, numbers), by=me, now=clock.now()))
             db.session.commit()
             db.session.remove()
 
-    racers = [threading.Thread(target=take, args=(staff_id,)) for staff_id in ids]
+    racers = [threading.Thread(daemon=True, target=take, args=(staff_id,)) for staff_id in ids]
     for racer in racers:
         racer.start()
     for racer in racers:

@@ -14,6 +14,8 @@ from urllib.parse import quote_plus
 from flask import Flask
 from werkzeug.test import run_wsgi_app
 
+from tests.client import count_queries
+
 CONTENT_TYPES = (
     "application/x-www-form-urlencoded",
     "application/x-www-form-urlencoded; charset=utf-16",
@@ -81,6 +83,7 @@ class Answer:
     headers: Sequence[tuple[str, str]]
     body: bytes
     cpu_seconds: float
+    statements: int
 
 
 class Maker:
@@ -230,6 +233,7 @@ def send(app: Flask, post: Post) -> Answer:
     environ |= {f"HTTP_{name.upper().replace('-', '_')}": value for name, value in post.headers.items()}
     del environ["HTTP_CONTENT_TYPE"]
     started = time.thread_time()
-    parts, status, headers = run_wsgi_app(app.wsgi_app, environ, buffered=True)
-    answer = b"".join(parts)
-    return Answer(int(status.split()[0]), list(headers), answer, time.thread_time() - started)
+    with count_queries() as queries:
+        parts, status, headers = run_wsgi_app(app.wsgi_app, environ, buffered=True)
+        answer = b"".join(parts)
+    return Answer(int(status.split()[0]), list(headers), answer, time.thread_time() - started, queries.count)

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import json
+import os
 from functools import cache
 from pathlib import Path
+from tempfile import gettempdir
 
+TOUCHED = f"{gettempdir()}/amends-executed-{os.getpid()}"  # what the words that are commands would make
 OURS = (  # the worst of what the lists hold, for a checkout without them
     "",
     " ",
@@ -42,8 +45,8 @@ OURS = (  # the worst of what the lists hold, for a checkout without them
     "\r\nX-Injected: yes",
     "../../../../etc/passwd",
     "=cmd|' /C calc'!A0",
-    "$(touch /tmp/amends-executed)",
-    "`touch /tmp/amends-executed`",
+    f"$(touch {TOUCHED})",
+    f"`touch {TOUCHED}`",
     "//evil.example/",
     "https://evil.example@127.0.0.1/",
 )

@@ -47,7 +47,7 @@ def race(app: Flask) -> Callable[[int, Callable[[int], Any]], list[Any]]:
                 finally:
                     db.session.remove()
 
-        threads = [threading.Thread(target=one, args=(number,)) for number in range(count)]
+        threads = [threading.Thread(daemon=True, target=one, args=(number,)) for number in range(count)]
         for thread in threads:
             thread.start()
         for thread in threads:

@@ -149,7 +149,7 @@ def test_100_simultaneous_posts_to_one_link_leave_one_response(app: Flask, invit
             answer = client.post(path, data={**UNHAPPY, "nps": str((number + turn) % 7)})
             seen.append((answer.status_code, answer.headers.get("Location", "")))
 
-    threads = [threading.Thread(target=post, args=(number,)) for number in range(20)]
+    threads = [threading.Thread(daemon=True, target=post, args=(number,)) for number in range(20)]
     for thread in threads:
         thread.start()
     for thread in threads:

@@ -357,6 +357,7 @@ def test_an_open_form_does_not_ask_how_to_reach_somebody_unknown(client: Client)
     assert "/u/" not in page
 
 
+@pytest.mark.usefixtures("fresh_minute")
 def test_an_open_form_filled_in_without_end_is_slowed_down(client: Client) -> None:
     make_rule(touchpoint := make_touchpoint())
     form_key = tokens.sign("open", new_public_id())
