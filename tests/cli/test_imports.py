@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import csv
-import os
-import signal
 import subprocess
 import sys
 import threading
@@ -308,9 +306,11 @@ def test_an_import_killed_in_the_middle_goes_on_at_its_next_line(
     command += ["--mapping", str(shop), "--batch", "20", "--quiet"]
     process = subprocess.Popen(command, env=environment, cwd=ROOT)
 
-    wait_for(lambda: (db.session.scalar(select(func.max(ImportRun.next_line))) or 0) > 100, process)
-    os.kill(process.pid, signal.SIGKILL)
-    process.wait()
+    try:
+        wait_for(lambda: (db.session.scalar(select(func.max(ImportRun.next_line))) or 0) > 100, process)
+    finally:
+        process.kill()
+        process.wait()
     db.session.rollback()
     reached = db.session.scalar(select(ImportRun.next_line)) or 0
     assert 100 < reached < 6000

@@ -15,6 +15,7 @@ from alembic.script import ScriptDirectory
 from flask import Flask
 from flask_migrate import upgrade
 from psycopg import sql
+from sqlalchemy import make_url
 from sqlalchemy.exc import OperationalError
 
 from core import db
@@ -46,7 +47,7 @@ def url(servers: Slot) -> Iterator[str]:
     """An empty database of its own on the tests' server."""
     embedded = Embedded(BASE, durable=False)
     urls = embedded.start()
-    name = f"{servers.database_url.rpartition('/')[2].partition('?')[0]}_migrated"
+    name = f"{make_url(servers.database_url).database}_migrated"  # each process of tests has one
     with admin(urls) as connection:
         connection.execute(sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(sql.Identifier(name)))
         connection.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
