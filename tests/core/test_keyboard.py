@@ -1,8 +1,9 @@
 """The single keys of staff pages, in a real browser: they use what is visible, and rest while somebody types."""
 
 import pytest
-from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Page, expect
+
+from tests.axe import violations
 
 
 @pytest.fixture
@@ -75,7 +76,5 @@ def test_axe_finds_nothing_and_nothing_is_wider_than_the_page(
     page.emulate_media(color_scheme=scheme, reduced_motion="reduce")  # type: ignore[arg-type]  # it lists the schemes
     page.goto(address)
 
-    found = Axe().run(page).response["violations"]
-
-    assert [(violation["id"], [node["html"][:120] for node in violation["nodes"]]) for violation in found] == []
+    assert violations(page) == []
     assert page.evaluate("document.documentElement.scrollWidth") <= width

@@ -12,6 +12,7 @@ from sqlalchemy import func, select, text
 from core import clock
 from core.db import db
 from core.files import File, keep
+from tests.axe import violations
 from tests.client import Client, count_queries, watch_for_uncommitted
 from tests.servers import Slot
 
@@ -116,6 +117,15 @@ def test_the_moved_clock_returns_after_the_test(moved_clock: Callable[[timedelta
     moved_clock(timedelta(days=3))
 
     assert timedelta(days=3) <= clock.now() - before < timedelta(days=3, hours=1)
+
+
+@pytest.mark.journey
+def test_axe_tells_what_keeps_people_out(page: Page) -> None:
+    page.set_content(
+        '<html lang="en"><title>x</title><main><h1>x</h1><input><p style="color: #eee">pale words</p></main></html>'
+    )
+
+    assert [(rule, len(elements)) for rule, elements in violations(page)] == [("color-contrast", 1), ("label", 1)]
 
 
 @pytest.mark.journey

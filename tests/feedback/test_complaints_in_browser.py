@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from axe_playwright_python.base import AXE_SCRIPT
 from playwright.sync_api import Page
 from sqlalchemy import select
 
@@ -19,11 +18,9 @@ from feedback import complaints, files
 from feedback.complaints import ComplaintData
 from feedback.files import Upload
 from feedback.models import Case, Complaint
+from tests.axe import violations
 from tests.factories import PASSWORD, make_customer
 from tests.feedback.files_made import jpeg
-
-RUN_AXE = """() => axe.run({resultTypes: ["violations"]}).then(({violations}) =>
-  violations.map(({id, nodes}) => [id, nodes.slice(0, 3).map(({html}) => html.slice(0, 160))]))"""
 
 PAINTED_TWICE = "() => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))"
 
@@ -35,12 +32,6 @@ def fill(page: Page) -> None:
     page.get_by_label("A refund, in full or in part").check()
     page.get_by_label("Ring me").check()
     page.get_by_label("Phone number").fill("+49 40 5550 4471")
-
-
-def faults(page: Page) -> list[Any]:
-    page.evaluate(AXE_SCRIPT)
-    found: list[Any] = page.evaluate(RUN_AXE)
-    return found
 
 
 @pytest.mark.parametrize("browser_options", [{"java_script_enabled": False}], ids=["without script"])
@@ -74,12 +65,12 @@ def test_the_form_with_its_errors_is_for_everybody(page: Page, brand: Brand, lan
     page.emulate_media(color_scheme=scheme, reduced_motion="reduce")
     page.set_viewport_size({"width": 390 if scheme == "dark" else 1440, "height": 900})
     page.goto(f"/complaints/new?lang={language}")
-    fresh = faults(page)
+    fresh = violations(page)
     page.locator("#send").click()
     page.locator(".box.err").wait_for()
 
     assert fresh == []
-    assert faults(page) == []
+    assert violations(page) == []
     assert page.evaluate("document.activeElement.className") == "box err"
     assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
 

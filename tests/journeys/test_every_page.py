@@ -11,7 +11,6 @@ from datetime import timedelta
 from typing import Any, Literal
 
 import pytest
-from axe_playwright_python.base import AXE_SCRIPT
 from flask import Flask
 from playwright.sync_api import Page
 from sqlalchemy import func, select
@@ -31,6 +30,7 @@ from notifications.models import MailboxMessage, Message
 from surveys import versions
 from surveys.models import Invitation, InvitationState
 from tests.amounts import RUNS_ALL, STUCK_SECONDS
+from tests.axe import violations
 from tests.factories import (
     make_brand,
     make_invitation,
@@ -49,8 +49,6 @@ WIDTHS = (390, 1440)
 NARROWEST = 320
 NO_PAGES = {"mailbox.document", "messages.document", "filing.download"}  # mails, and what is taken home
 NO_PAGES |= {"design.design", "design.public_design"}  # tests/core looks at them
-RUN_AXE = """() => axe.run({resultTypes: ["violations"], iframes: false}).then(({violations}) =>
-  violations.map(({id, nodes}) => [id, nodes.slice(0, 4).map(({html}) => html.slice(0, 160))]))"""
 LEADS_NOWHERE = {"/nowhere", "/desk/cases/999999", "/s/unknown", "/c/unknown", "/u/unknown", "/t/unknown", "/tf-rescue"}
 HEADINGS = """() => [...document.querySelectorAll("h1")].filter((heading) => heading.checkVisibility()).length"""
 
@@ -280,7 +278,7 @@ def faults(page: Page, sight: Sight) -> Iterator[tuple[Any, ...]]:
     where = (sight.address, sight.width, sight.scheme)
     if answer.status >= 500 or (answer.status == 404 and sight.address not in LEADS_NOWHERE):
         yield (*where, answer.status)
-    for violation in page.evaluate(RUN_AXE):
+    for violation in violations(page):
         yield (*where, *violation)
     if page.evaluate(HEADINGS) != 1:
         yield (*where, "has not one h1")
@@ -292,7 +290,6 @@ def faults(page: Page, sight: Sight) -> Iterator[tuple[Any, ...]]:
 
 
 def all_faults(page: Page, addresses: list[str], *, every: bool) -> list[tuple[Any, ...]]:
-    page.add_init_script(AXE_SCRIPT)
     return [fault for sight in sights(list(dict.fromkeys(addresses)), every) for fault in faults(page, sight)]
 
 
@@ -344,7 +341,6 @@ def test_pages_with_nothing_on_them_yet_have_no_fault(shop: Shop, visit: Visit) 
 
 def test_pages_that_refuse_what_was_typed_have_no_fault(town: Town, desk: Page) -> None:
     case, survey = f"/desk/cases/{town.case.number}", survey_token(town.shop)
-    desk.add_init_script(AXE_SCRIPT)
     let_in(desk, town.admin, case)
     found: list[tuple[Any, ...]] = []
     for address, button in (
@@ -360,7 +356,7 @@ def test_pages_that_refuse_what_was_typed_have_no_fault(town: Town, desk: Page) 
         desk.evaluate("document.querySelectorAll('form').forEach((form) => (form.noValidate = true))")
         desk.get_by_role("main").get_by_role("button", name=button).first.click()
         desk.wait_for_load_state()
-        found += [(address, *violation) for violation in desk.evaluate(RUN_AXE)]
+        found += [(address, *violation) for violation in violations(desk)]
         if desk.get_by_role("alert").count() != 1:
             found.append((address, "does not say what is wrong"))
 
