@@ -28,6 +28,7 @@ from core.embedded import Embedded, Urls
 
 ROOT = Path(__file__).parents[2]
 BIN = Path(sys.executable).parent
+ENDING = ("--workers-kill-timeout", "30", "--respawn-failed-workers", "--no-access-log")
 
 
 def wait_until(holds: Callable[[], bool], *, alive: Iterable[Process] = (), every: float = 0.05) -> float:
@@ -189,7 +190,7 @@ class Web:
         words = f"--interface wsgi --factory wsgi:create_app --workers {workers} --blocking-threads 4 --backpressure 64"
         with log.open("ab") as out:
             self._process = subprocess.Popen(
-                [BIN / "granian", *words.split(), *place, "--respawn-failed-workers", "--no-access-log"],
+                [BIN / "granian", *words.split(), *place, *ENDING],
                 cwd=ROOT,
                 env={**os.environ, **environment},
                 stdout=out,

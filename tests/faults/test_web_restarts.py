@@ -64,11 +64,12 @@ def answer_while_restarting(web: Web, *, workers: int, restarts: int) -> Crowd:
         web.ready()
         with Crowd(web, [], size=6, rest=0.05, proxy=True, goes_on=True) as crowd:
             for number in range(1, restarts + 1):
+                wait_until(web.is_whole)  # a worker that is asked to end before it began hears nothing of it
                 web.hang_up()
                 wait_while_customers_come(shop, crowd, partial(has_replaced, web, number * workers))
                 wait_while_customers_come(shop, crowd, partial(crowd.has_sent, len(crowd.attempts) + BETWEEN))
             crowd.stop()
-        wait_until(web.is_whole)  # granian waits for ever for a worker that it asked to end before it had begun
+        wait_until(web.is_whole)
     finally:
         web.end()
     return crowd
