@@ -73,11 +73,12 @@ def test_answers_do_not_wait_for_a_redis_that_hangs(
 
     silences = (time.monotonic() - began) / outbox.SILENCE_SECONDS
     ground.release_valkey()
+    wait_until(lambda: tries_of(redis) > before)  # it reads what came while it hung
     tries = tries_of(redis) - before
     assert crowd.outcomes() == {303: 60}
     assert history.faults_of_answers(warm + crowd.attempts, history.responses_by_invitation()) == []
     # The bell that finds out, over the kept connection; then one in each silence, which needs a new connection.
-    assert 1 <= tries <= 2 + silences, f"{tries} in {silences:.1f} silences"
+    assert tries <= 2 + silences, f"{tries} in {silences:.1f} silences"
     took = sorted(attempt.seconds for attempt in crowd.attempts)
     print(f"\nRedis hangs: {tries} tries, slowest answer {took[-1]:.2f} s, median {took[30]:.3f} s")
 
